@@ -1,0 +1,1 @@
+"""Shape letters, typed errors, configurations, and the runtime: what every other room stands on."""

@@ -1,0 +1,104 @@
+"""The run's surroundings: random numbers by purpose, the device, the budget, and where files live.
+
+Environment variables are read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labutils.core.checks import ConfigError, require_choice
+
+RESEARCH_USE = "For research and teaching only: not a medical device, not for diagnosis or treatment."
+
+
+def _digest(seed: int, purpose: tuple[object, ...]) -> int:
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def rng_for(seed: int, *purpose: object) -> torch.Generator:
+    """A CPU generator from `seed` and `purpose` alone: a new use of chance leaves every other as it was."""
+    return torch.Generator().manual_seed(_digest(seed, purpose))
+
+
+def numpy_rng_for(seed: int, *purpose: object) -> np.random.Generator:
+    """The same idea for NumPy code."""
+    return np.random.default_rng(_digest(seed, purpose))
+
+
+def pick_device(wanted: str | None = None) -> torch.device:
+    """The device to compute on: `wanted` ("cpu", "cuda", "cuda:1"), else a GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigError: a GPU was asked for and none is visible, or the name is not a device.
+    """
+    try:
+        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ConfigError(f"device {wanted!r} is not a device name; wanted cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {wanted!r} was asked for and no GPU is visible; wanted cpu")
+    return device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a chapter computes; the text of a chapter is the same in every budget."""
+
+    name: str
+    cases: int  # most cases a chapter trains on
+    epochs: int
+    samples: int  # S, draws per case when scoring
+    resamples: int  # bootstrap resamples behind an interval
+    trials: int  # of a search
+    width: int  # channels of a network's first level
+
+
+BUDGETS = {
+    "smoke": Budget(name="smoke", cases=24, epochs=1, samples=4, resamples=50, trials=2, width=8),
+    "quick": Budget(name="quick", cases=256, epochs=6, samples=16, resamples=500, trials=4, width=16),
+    "full": Budget(name="full", cases=1_000_000, epochs=200, samples=100, resamples=2000, trials=50, width=32),
+}
+
+
+def budget(name: str | None = None) -> Budget:
+    """The budget called `name`, else the one in ``LABUTILS_BUDGET``, else quick.
+
+    Raises:
+        ConfigError: there is no such budget.
+    """
+    chosen = name or os.environ.get("LABUTILS_BUDGET") or "quick"
+    require_choice("LABUTILS_BUDGET", chosen, tuple(BUDGETS))
+    return BUDGETS[chosen]
+
+
+def data_root() -> Path | None:
+    """The folder of your own data, from ``LABUTILS_DATA``; None when it is not set."""
+    value = os.environ.get("LABUTILS_DATA")
+    return Path(value).expanduser() if value else None
+
+
+def cache_root() -> Path:
+    """A folder for what can be made again (prepared stores): ``LABUTILS_CACHE``, else the user's cache folder.
+
+    The folder is made when it is missing; where it cannot be written, a folder of this user under the system's
+    temporary folder takes its place.
+    """
+    wanted = os.environ.get("LABUTILS_CACHE")
+    base = Path(wanted) if wanted else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "labutils"
+    for folder in (base, Path(tempfile.gettempdir()) / f"labutils-{os.getuid() if hasattr(os, 'getuid') else 'user'}"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise ConfigError(f"no folder to keep prepared data in: {base} cannot be written; set LABUTILS_CACHE")
