@@ -39,7 +39,7 @@ class NumericsError(LabutilsError, ArithmeticError):
     """A loss or gradient is not finite; the text names the term and the step."""
 
 
-def require(condition: bool, message: str, error: type[LabutilsError] = InputError) -> None:
+def require(condition: object, message: str, error: type[LabutilsError] = InputError) -> None:
     """Raise `error(message)` unless `condition` holds."""
     if not condition:
         raise error(message)

@@ -72,7 +72,12 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in self))
+        return Batch(
+            self.image.to(device),
+            self.masks.to(device),
+            self.present.to(device),
+            None if self.truth is None else self.truth.to(device),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
