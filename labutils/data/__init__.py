@@ -1,0 +1,1 @@
+"""Datasets as stores of equally sized cases: cards, readers, splits by patient, augmentation and loading."""
