@@ -1,0 +1,115 @@
+"""Fusing rater masks by counting votes, every tie rule named and decided in integers.
+
+Three public conventions give three masks: a strict majority (``2v > R``), at least half (``2v >= R``), and the class
+with the most votes. With an even number of raters they differ on every tied pixel, so the rule is always an argument.
+Absent raters are left out of the votes and of R, exactly as if they were not in the list.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from labutils.core.checks import InputError, require, require_choice
+from labutils.core.types import as_present
+
+TIE_RULES = ("strict", "half", "lowest", "highest")
+
+
+def vote_counts(masks: Tensor, present: Tensor | None, classes: int) -> tuple[Tensor, Tensor]:
+    """How many present raters chose each class.
+
+    Args:
+        masks: uint8 (B, R, [D,] H, W), class labels below `classes`; the masks of absent raters are not read.
+        present: bool (B, R), who judged each case; None for everybody.
+        classes: K, at least 2.
+    Returns:
+        votes int32 (B, K, [D,] H, W), which sum to the number of present raters over K; and that number, int32 (B,).
+    Raises:
+        InputError: wrong shape or type, no rater, no pixel, fewer than two classes, or a label of `classes` or more.
+    """
+    who = check_label_masks(masks, present, classes)
+    shown = who.reshape(*who.shape, *[1] * (masks.ndim - 2))
+    votes = [((masks == label) & shown).sum(dim=1, dtype=torch.int32) for label in range(classes)]
+    return torch.stack(votes, dim=1), who.sum(dim=1, dtype=torch.int32)
+
+
+def check_label_masks(masks: Tensor, present: Tensor | None, classes: int) -> Tensor:
+    """Refuse what is not a stack of label masks with labels below `classes`; give who is present, bool (B, R)."""
+    if masks.ndim not in (4, 5):
+        raise InputError(f"masks have shape {tuple(masks.shape)}; wanted axes (BR[D]HW)")
+    require(masks.dtype == torch.uint8, f"masks are {masks.dtype}; wanted label maps of torch.uint8")
+    require(classes >= 2, f"classes is {classes}; wanted at least 2, the background among them")
+    who = as_present(masks, present)
+    require(masks.numel() > 0, f"masks of shape {tuple(masks.shape)} hold no pixel")
+    highest = int(masks.flatten(2).amax(dim=2).masked_fill(~who, 0).max())
+    require(highest < classes, f"masks hold the label {highest}; wanted labels below classes = {classes}")
+    return who
+
+
+def soft_vote(masks: Tensor, present: Tensor | None, classes: int) -> Tensor:
+    """The fraction of present raters that chose each class.
+
+    Args:
+        masks: uint8 (B, R, [D,] H, W), class labels below `classes`.
+        present: bool (B, R), who judged each case; None for everybody.
+        classes: K, at least 2.
+    Returns:
+        float32 (B, K, [D,] H, W) in [0, 1]; sums to 1 over K.
+    Raises:
+        InputError: as `vote_counts`.
+    """
+    votes, raters = vote_counts(masks, present, classes)
+    return votes.float() / raters.reshape(-1, *[1] * (votes.ndim - 1))
+
+
+def majority(masks: Tensor, present: Tensor | None, classes: int, ties: str = "strict") -> Tensor:
+    """One mask per case by counting votes, under a named tie rule.
+
+    Args:
+        masks: uint8 (B, R, [D,] H, W), class labels below `classes`.
+        present: bool (B, R), who judged each case; None for everybody.
+        classes: K, at least 2.
+        ties: with v the votes of a class and R the present raters of the case,
+            ``"strict"``: the class with ``2v > R``, background where none has it (any K);
+            ``"half"``: foreground where ``2v >= R`` (K = 2 only);
+            ``"lowest"``, ``"highest"``: the class with the most votes, ties to the lowest or highest label (any K).
+    Returns:
+        uint8 (B, [D,] H, W), class labels.
+    Raises:
+        InputError: as `vote_counts`, an unknown rule, or ``"half"`` with more than two classes.
+    Notes:
+        For K = 2 ``"lowest"`` equals ``"strict"`` and ``"highest"`` equals ``"half"``. One rater: that rater's mask.
+    """
+    require_choice("ties", ties, TIE_RULES, InputError)
+    require(ties != "half" or classes == 2, f'ties="half" with {classes} classes; two classes can both have half')
+    votes, raters = vote_counts(masks, present, classes)
+    shared = raters.reshape(-1, *[1] * (votes.ndim - 2))
+    if ties == "half":
+        return (2 * votes[:, 1] >= shared).to(torch.uint8)
+    most, label = votes[:, 0], torch.zeros_like(votes[:, 0], dtype=torch.uint8)
+    for k in range(1, classes):  # torch.argmax leaves the winner of a tie open
+        wins = votes[:, k] >= most if ties == "highest" else votes[:, k] > most
+        most, label = torch.where(wins, votes[:, k], most), torch.where(wins, k, label)
+    return torch.where(2 * most > shared, label, 0) if ties == "strict" else label
+
+
+def random_rater(masks: Tensor, present: Tensor | None, rng: torch.Generator) -> Tensor:
+    """One present rater's mask per case, each with equal chance.
+
+    Args:
+        masks: (B, R, [D,] H, W), usually uint8 class labels.
+        present: bool (B, R), who judged each case; None for everybody.
+        rng: CPU generator; one draw per case whatever the number of raters.
+    Returns:
+        (B, [D,] H, W), type and device of `masks`.
+    Raises:
+        InputError: wrong shape, or a case with no rater.
+    """
+    if masks.ndim not in (4, 5):
+        raise InputError(f"masks have shape {tuple(masks.shape)}; wanted axes (BR[D]HW)")
+    who = as_present(masks, present).cpu()
+    chance = torch.rand(len(who), generator=rng, dtype=torch.float64)
+    rank = (chance * who.sum(dim=1)).long()  # the rank-th of the present raters, from 0
+    chosen = ((who.cumsum(dim=1) == rank[:, None] + 1) & who).int().argmax(dim=1)
+    return masks[torch.arange(len(who)), chosen.to(masks.device)]

@@ -1,0 +1,1 @@
+"""Scores per case: overlap, disagreement, calibration, QUBIQ, surfaces in mm, and agreement between raters."""
