@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from labutils.models.registry import Model
+    from labutils.models.base import Model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]

@@ -1,0 +1,96 @@
+"""Where answers come from when scoring: a model, or a reference that every table needs beside it.
+
+A draw is a function of (batch, n, rng) giving probabilities (B, S, K, H, W). A model's draw looks at the images alone;
+the references marked as oracles look at the raters too, and say how good or bad a score can be on a dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from labutils.consensus.majority import majority, random_rater, soft_vote
+from labutils.core.types import Batch
+from labutils.data.store import Store
+from labutils.models.samplers import SAMPLERS
+
+Draw = Callable[[Batch, int, torch.Generator], Tensor]
+
+
+def from_model(network: Any, device: torch.device, sampler: str = "model") -> Draw:
+    """The draws of a network under one of the rules in `labutils.models.samplers`; only the image is shown to it."""
+    source = SAMPLERS[sampler](network.to(device).eval())
+
+    @torch.no_grad()
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        return source.sample(batch.image.to(device), n, rng).cpu()
+
+    return draw
+
+
+def _labels_to_probs(labels: Tensor, classes: int) -> Tensor:
+    """(B, S, H, W) labels to one-hot (B, S, K, H, W) float32."""
+    return functional.one_hot(labels.long(), classes).movedim(-1, 2).float()
+
+
+def blank(classes: int) -> Draw:
+    """Nothing anywhere: what every score must be read against."""
+
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        shape = (len(batch.image), 1, *batch.image.shape[-2:])
+        return _labels_to_probs(torch.zeros(shape, dtype=torch.long), classes).expand(-1, n, -1, -1, -1)
+
+    return draw
+
+
+def mean_training_mask(train: Store, classes: int) -> Draw:
+    """The vote fraction at each pixel, averaged over the training cases, whatever the image shows."""
+    total: Tensor | None = None
+    for start in range(0, len(train), 256):
+        batch = train.batch(np.arange(start, min(start + 256, len(train))))
+        part = soft_vote(batch.masks, batch.present, classes).double().sum(dim=0)
+        total = part if total is None else total + part
+    assert total is not None  # a store has at least one case
+    prior = (total / len(train)).float()
+
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        return prior[None, None].expand(len(batch.image), n, -1, -1, -1)
+
+    return draw
+
+
+def otsu() -> Draw:
+    """Bright against dark by Otsu's threshold of each image (Otsu 1979), two classes."""
+    import cv2
+
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        gray = (batch.image[:, 0].numpy() * 255).round().clip(0, 255).astype(np.uint8)
+        found = [cv2.threshold(image, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1] for image in gray]
+        return _labels_to_probs(torch.from_numpy(np.stack(found))[:, None], 2).expand(-1, n, -1, -1, -1)
+
+    return draw
+
+
+def perfect_sampler(classes: int) -> Draw:
+    """Oracle: each answer is the mask of a rater drawn at random, with replacement. No sampler can do better."""
+
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        drawn = [random_rater(batch.masks, batch.present, rng) for _ in range(n)]
+        return _labels_to_probs(torch.stack(drawn, dim=1), classes)
+
+    return draw
+
+
+def rater_majority(classes: int) -> Draw:
+    """Oracle: the raters' majority, ties to the foreground, given n times: the best single answer, without doubt."""
+
+    def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
+        labels = majority(batch.masks, batch.present, classes, ties="highest")
+        return _labels_to_probs(labels[:, None], classes).expand(-1, n, -1, -1, -1)
+
+    return draw

@@ -1,0 +1,157 @@
+"""The metrics of a table: each with an id that changes when its meaning does, a sentence, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from labutils.consensus.majority import majority
+from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
+from labutils.metrics.disagreement import (
+    dice_max,
+    ged_squared,
+    hungarian_iou,
+    ncc,
+    rater_diversity,
+    sample_diversity,
+)
+from labutils.metrics.overlap import dice, iou
+from labutils.metrics.qubiq import thresholded_dice
+from labutils.metrics.surface import hausdorff_percentile
+
+
+class Answer(NamedTuple):
+    """One case and the samples drawn for it, seen as one foreground class against the rest; B is 1."""
+
+    probs: Tensor  # float (B, S, K, H, W)
+    samples: Tensor  # bool (B, S, H, W), where the class is the most probable one
+    mean: Tensor  # float (B, H, W), probability of the class, averaged over samples
+    found: Tensor  # bool (B, H, W), where the class is the most probable one of the averaged samples
+    raters: Tensor  # bool (B, R, H, W)
+    masks: Tensor  # uint8 (B, R, H, W), all classes
+    present: Tensor  # bool (B, R)
+    consensus: Tensor  # bool (B, H, W), raters' majority with ties to the foreground
+    spacing: tuple[float, ...]  # mm, or 1.0 for pixels where the spacing is not known
+
+
+class Metric(NamedTuple):
+    """One column of a table."""
+
+    id: str
+    says: str
+    better: Literal["higher", "lower", "neither"]
+    score: Callable[[Answer], Tensor]  # (B,) float
+
+
+METRICS: dict[str, Metric] = {
+    "dice": Metric(
+        "dice-consensus/1",
+        "Dice of the averaged samples' most probable class with the raters' majority (2v >= R); both empty: 1",
+        "higher",
+        lambda a: dice(a.found, a.consensus),
+    ),
+    "iou": Metric(
+        "iou-consensus/1",
+        "IoU of the averaged samples' most probable class with the raters' majority (2v >= R); both empty: 1",
+        "higher",
+        lambda a: iou(a.found, a.consensus),
+    ),
+    "ged2_v": Metric(
+        "ged-squared-v/1",
+        "squared generalized energy distance, d = 1 - IoU, V-statistic (self-pairs included); both empty: d = 0",
+        "lower",
+        lambda a: ged_squared(a.samples, a.raters, a.present),
+    ),
+    "ged2_u": Metric(
+        "ged-squared-u/1",
+        "the same without self-pairs (U-statistic); undefined with one rater or one sample",
+        "lower",
+        lambda a: (
+            ged_squared(a.samples, a.raters, a.present, estimator="U")
+            if a.samples.shape[1] > 1
+            else torch.full((len(a.samples),), torch.nan, dtype=torch.float64)
+        ),
+    ),
+    "hungarian_iou": Metric(
+        "hungarian-iou/1",
+        "mean IoU of samples matched one to one with raters, both repeated to their least common multiple",
+        "higher",
+        lambda a: hungarian_iou(a.samples, a.raters, a.present),
+    ),
+    "dice_max": Metric(
+        "dice-max/1",
+        "best Dice over the samples for each rater, averaged over raters; both empty: 1",
+        "higher",
+        lambda a: dice_max(a.samples, a.raters, a.present),
+    ),
+    "diversity": Metric(
+        "sample-diversity/1",
+        "mean 1 - IoU over all pairs of samples, self-pairs included; good when equal to the raters' own",
+        "neither",
+        lambda a: sample_diversity(a.samples),
+    ),
+    "rater_diversity": Metric(
+        "rater-diversity/1",
+        "mean 1 - IoU over all pairs of raters, self-pairs included",
+        "neither",
+        lambda a: rater_diversity(a.raters, a.present),
+    ),
+    "ncc": Metric(
+        "ncc/1",
+        "correlation of the samples' spread with the samples' cross-entropy to each rater; undefined for flat maps",
+        "higher",
+        lambda a: ncc(a.probs, a.masks, a.present),
+    ),
+    "ece": Metric(
+        "ece-raters/1",
+        "gap between mean probability and the raters' vote fraction in 10 bins, weighted by pixels, per case",
+        "lower",
+        lambda a: expected_calibration_error(a.mean, a.raters, a.present),
+    ),
+    "ace": Metric(
+        "ace-raters/1",
+        "the same gap as the plain mean over bins that hold a pixel, per case",
+        "lower",
+        lambda a: average_calibration_error(a.mean, a.raters, a.present),
+    ),
+    "crps_volume": Metric(
+        "crps-volume/1",
+        "continuous ranked probability score of the samples' foreground area against the raters' areas",
+        "lower",
+        lambda a: crps_volume(a.samples, a.raters, a.present, a.spacing),
+    ),
+    "qubiq_dice": Metric(
+        "qubiq-dice/1",
+        "mean Dice of mean probability and vote fraction at thresholds 0.1 to 0.9, 10v >= tR; both empty: 1",
+        "higher",
+        lambda a: thresholded_dice(a.mean, a.raters, a.present).mean(dim=-1),
+    ),
+    "hd95": Metric(
+        "hausdorff-95/1",
+        "95th percentile surface distance to the raters' majority; undefined where only one of the two is empty",
+        "lower",
+        lambda a: hausdorff_percentile(a.found, a.consensus, a.spacing),
+    ),
+}
+
+
+def answers(probs: Tensor, masks: Tensor, present: Tensor, spacing: tuple[float, ...]) -> list[Answer]:
+    """One case's samples as one `Answer` per foreground class.
+
+    Args:
+        probs: float (1, S, K, H, W), summing to 1 over K.
+        masks: uint8 (1, R, H, W).
+        present: bool (1, R).
+        spacing: of rows and columns.
+    """
+    classes = probs.shape[2]
+    chosen, mean = probs.argmax(dim=2), probs.mean(dim=1)
+    best = mean.argmax(dim=1)
+    agreed = majority(masks, present, classes, ties="highest")
+    return [
+        Answer(probs, chosen == k, mean[:, k], best == k, masks == k, masks, present, agreed == k, spacing)
+        for k in range(1, classes)
+    ]

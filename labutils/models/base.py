@@ -1,0 +1,52 @@
+"""What every model here can do, so that one loop trains and one evaluation scores them all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from labutils.core.types import Batch
+
+
+class Terms(Protocol):
+    """Named loss terms, a NamedTuple of scalar tensors; ``total`` is their documented sum."""
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimized."""
+
+    def _asdict(self) -> dict[str, Tensor]: ...
+
+
+class Model(nn.Module, ABC):
+    """A network with a frozen configuration; between calls it keeps nothing but its weights and buffers.
+
+    ``forward(image)`` gives a NamedTuple of its own.
+    """
+
+    config: Any  # frozen dataclass
+    card: dict[str, Any]  # what the weights file says of itself; empty for a network that was not loaded
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.card = {}
+
+    @abstractmethod
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """n answers for each image, the image encoded once.
+
+        Args:
+            image: float32 (B, C, [D,] H, W) in [0, 1].
+            n: S, one or more.
+            rng: a CPU generator; the draws are moved to the image's device.
+        Returns:
+            float32 (B, S, K, [D,] H, W), probabilities; the sum over K is 1.
+        """
+
+    @abstractmethod
+    def objective(self, batch: Batch, step: int, rng: torch.Generator) -> Terms:
+        """The named loss terms of a batch at a step of training; chance comes from `rng` alone."""

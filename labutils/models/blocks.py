@@ -1,0 +1,61 @@
+"""The layers every network here is made of. Upsampling is nearest-neighbor: its gradient is deterministic on a GPU."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Norm = Literal["batch", "group", "none"]
+
+
+def normalization(kind: Norm, channels: int) -> nn.Module:
+    """Batch normalization, group normalization with up to 8 groups, or nothing."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "group":
+        groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
+        return nn.GroupNorm(groups, channels)
+    return nn.Identity()
+
+
+class ConvBlock(nn.Module):
+    """`convs` times 3x3 convolution, normalization, ReLU; then dropout of whole channels.
+
+    Maps (B, inputs, H, W) to (B, outputs, H, W).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, convs: int, norm: Norm, dropout: float = 0.0) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i in range(convs):
+            conv = nn.Conv2d(inputs if i == 0 else outputs, outputs, kernel_size=3, padding=1, bias=norm == "none")
+            layers += [conv, normalization(norm, outputs), nn.ReLU(inplace=True)]
+        if dropout:
+            layers.append(nn.Dropout2d(dropout))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        return self.layers(x)
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until H and W are multiples of `multiple`: (B, C, H, W) to (B, C, H', W')."""
+    height, width = image.shape[-2:]
+    extra = (0, -width % multiple, 0, -height % multiple)
+    return functional.pad(image, extra, mode="replicate") if any(extra) else image
+
+
+def initialize(network: nn.Module, rng: torch.Generator) -> None:
+    """Draw every weight anew from `rng`: He normal for convolutions, 0 for biases, 1 and 0 for normalizations."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
