@@ -27,7 +27,7 @@ def cross_entropy_mean(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def soft_dice_loss_mean(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    r"""One minus the soft Dice :math:`(2\sum p t + s)/(\sum p + \sum t + s)`, averaged over cases and foreground classes.
+    r"""One minus the soft Dice :math:`(2\sum p t + s)/(\sum p + \sum t + s)`, mean over cases and foreground classes.
 
     Args:
         logits: float (B, K, [D,] H, W); class 0 is background and does not count.

@@ -25,14 +25,8 @@ class Estimate:
 
     def sentence(self) -> str:
         """The estimate for a person, in one line."""
-        minutes = self.total_s / 60
-        length = (
-            f"{self.total_s:.0f} s"
-            if minutes < 2
-            else f"{minutes:.0f} min"
-            if minutes < 120
-            else f"{minutes / 60:.1f} h"
-        )
+        units = ((2 * 3600, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
+        length = next(f"{self.total_s / size:.0f} {unit}" for least, size, unit in units if self.total_s >= least)
         return f"{self.parameters:,} parameters, about {self.memory_bytes / 2**20:,.0f} MiB and {length}"
 
 
