@@ -1,0 +1,103 @@
+"""Models, training and evaluation import where only the light core is installed, and `import labutils` costs nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("core", "scale", "metrics", "consensus", "geometry", "losses", "models", "data", "training", "evaluation")
+
+# Runs in a child: hides every installed distribution that the light core does not need, then imports what it is given.
+BLOCKER = '''
+import importlib, importlib.metadata as metadata, json, re, sys
+
+def closure(wanted):
+    """The distributions, by normalized name, that these need, whatever markers say; extras only where asked for."""
+    normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+    seen, queue = set(), [(normal(name), "") for name in wanted]
+    while queue:
+        name, extras = queue.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        try:
+            requires = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for line in requires:
+            base, more = re.match(r"([A-Za-z0-9._-]+)\\s*(?:\\[([^]]*)\\])?", line).groups()
+            gate = re.search(r"extra\\s*==\\s*.([A-Za-z0-9_-]+)", line)
+            if gate is None or gate[1] in extras.split(","):
+                queue.append((normal(base), (more or "").replace(" ", "")))
+    return {name for name, _ in seen}
+
+LIGHT = "torch numpy scipy opencv-python-headless tqdm safetensors lightning-fabric".split()
+kept = closure(LIGHT)
+normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+hidden = {top for top, owners in metadata.packages_distributions().items()
+          if not kept & {normal(owner) for owner in owners} and top != "labutils" and not top.startswith("_")}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in hidden:
+            raise ModuleNotFoundError(f"{name} is not in the light core", name=name)
+
+sys.meta_path.insert(0, Blocker())
+failures = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        failures[name] = f"{type(error).__name__}: {error}"
+print(json.dumps({"failures": failures, "hidden": sorted(hidden)}))
+'''
+
+
+def modules_of(room: str) -> list[str]:
+    """Every module of a room, a file or a folder, as a dotted name."""
+    files = sorted((ROOT / "labutils" / room).rglob("*.py")) + [ROOT / "labutils" / f"{room}.py"]
+    dotted = [file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for file in files if file.exists()]
+    return [name.removesuffix(".__init__") for name in dotted]
+
+
+def child(*arguments: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def blocked():
+    names = [name for room in ROOMS for name in modules_of(room)]
+    planted = ["optuna", "mlflow", "pylidc", "matplotlib", "sklearn", "joblib", "tifffile"]
+    return json.loads(child(BLOCKER, json.dumps(planted + names))), names, planted
+
+
+def test_light_rooms_import_on_the_light_core(blocked):
+    report, names, planted = blocked
+    assert len(names) > 5
+    assert {name: text for name, text in report["failures"].items() if name not in planted} == {}
+
+
+def test_everything_else_is_really_hidden(blocked):
+    report, _, planted = blocked
+    assert set(planted) <= set(report["failures"])
+    assert {"matplotlib", "pylidc", "ipywidgets"} <= set(report["hidden"])
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    loaded = child("import sys, labutils; print(' '.join({name.split('.')[0] for name in sys.modules}))").split()
+    assert "labutils" in loaded
+    assert not {"torch", "numpy", "scipy", "cv2", "mlflow", "optuna", "matplotlib"} & set(loaded)
+
+
+def test_the_package_itself_imports_in_a_tenth_of_a_second():
+    timer = "import time; start = time.perf_counter(); import labutils; print(time.perf_counter() - start)"
+    assert min(float(child(timer)) for _ in range(5)) < 0.1
