@@ -18,7 +18,8 @@ class Dataset:
     """What a dataset's module offers as ``DATASET``.
 
     ``load(split, folder, limit)`` gives the store; `folder` is None for a dataset that needs no files (``folders``
-    empty), and `limit` is the most cases wanted, or None for all.
+    empty), and `limit` is the most cases wanted, or None for all. A folder that a person named is passed on even
+    where ``found`` is False, so that ``load`` can say what is wrong with it.
     """
 
     card: Card
