@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before torch is imported: two workers on two cores must not fight
@@ -11,7 +12,20 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import pytest  # noqa: E402  the environment comes first
 
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("same every time", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("same every time")
 LONGEST_FIRST = "test_notebooks.py"
+
+
+@pytest.fixture(autouse=True)
+def same_chance_every_time():
+    """Seed the global generators, so that a test that draws from them draws the same numbers alone or in company."""
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def _gpu_visible() -> bool:

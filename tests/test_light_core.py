@@ -1,4 +1,4 @@
-"""Models, training and evaluation import where only the light core is installed, and `import labutils` costs nothing."""
+"""Models, training and evaluation import with the light core alone, and `import labutils` costs nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ print(json.dumps({"failures": failures, "hidden": sorted(hidden)}))
 
 def modules_of(room: str) -> list[str]:
     """Every module of a room, a file or a folder, as a dotted name."""
-    files = sorted((ROOT / "labutils" / room).rglob("*.py")) + [ROOT / "labutils" / f"{room}.py"]
+    files = [*sorted((ROOT / "labutils" / room).rglob("*.py")), ROOT / "labutils" / f"{room}.py"]
     dotted = [file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for file in files if file.exists()]
     return [name.removesuffix(".__init__") for name in dotted]
 
