@@ -11,7 +11,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import pytest  # noqa: E402  the environment comes first
-
 from hypothesis import settings  # noqa: E402
 
 settings.register_profile("same every time", derandomize=True, deadline=None, print_blob=True)

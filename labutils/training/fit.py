@@ -22,7 +22,7 @@ from labutils.consensus.majority import majority
 from labutils.core.checks import InputError, NumericsError, require
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
-from labutils.data.loading import all_batches, epoch_batches
+from labutils.data.loading import all_batches, epoch_batches, steps_per_epoch
 from labutils.data.store import Store
 from labutils.metrics.overlap import dice, iou
 from labutils.models.base import Model
@@ -112,10 +112,10 @@ def fit(
         run: folder for checkpoint and best weights; None: nothing is written.
         callbacks: called at each step and epoch.
     Raises:
-        InputError: there is nothing to train on.
+        InputError: the training cases have no masks, or the goal is not among the scores.
         NumericsError: a loss term or the gradient is not finite; the message names the term and the step.
     """
-    require(len(train), "the training split has no cases", InputError)
+    require(train.labeled, f"{train.card.name}/{train.split} has no masks to learn from", InputError)
     fabric = fabric_for(config, device)
     optimizer = make_optimizer(config, network.parameters())
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,7 +124,7 @@ def fit(
     module.mark_forward_method("objective")
     loop = _Loop(network, module, optimizer, fabric, config, progress, run, tuple(callbacks))
     for callback in callbacks:
-        callback.on_start(config.epochs, loop.steps_per_epoch(train), progress)
+        callback.on_start(config.epochs, steps_per_epoch(len(train), config.batch_size), progress)
     while progress.epoch < config.epochs and not loop.out_of_patience():
         loop.train_epoch(train)
         loop.end_epoch(validate, device)
@@ -159,9 +159,6 @@ class _Loop:
         self.config, self.progress, self.run, self.callbacks = config, progress, run, callbacks
         self.best_state: dict[str, Tensor] = {}
 
-    def steps_per_epoch(self, train: Store) -> int:
-        return math.ceil(len(train) / self.config.batch_size)
-
     def out_of_patience(self) -> bool:
         last = self.progress.best_epoch or 0
         return bool(self.config.patience) and self.progress.epoch - last >= self.config.patience
@@ -169,7 +166,7 @@ class _Loop:
     def train_epoch(self, train: Store) -> None:
         """The rest of the epoch under way, step by step."""
         config, progress = self.config, self.progress
-        steps = self.steps_per_epoch(train)
+        steps = steps_per_epoch(len(train), config.batch_size)
         batches = epoch_batches(
             train,
             config.batch_size,

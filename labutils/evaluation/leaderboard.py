@@ -1,0 +1,163 @@
+"""Tables: many rows scored on the same cases with the same samples and seeds, kept as one JSON with its passports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from labutils.core.checks import DataError, require
+from labutils.core.files import read_json, write_json
+from labutils.core.runtime import numpy_rng_for
+from labutils.data.store import Store
+from labutils.evaluation.bootstrap import Interval, paired_difference
+from labutils.evaluation.draws import Draw
+from labutils.evaluation.evaluate import as_json, evaluate
+from labutils.evaluation.passport import check_passport
+from labutils.evaluation.scores import METRICS
+
+KEPT = ("dice", "iou", "ged2_v", "ged2_u", "hungarian_iou")  # metrics whose scores by case a table keeps
+DIGITS = 6  # after the point, of every number kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row to be scored."""
+
+    name: str
+    kind: Literal["model", "reference", "oracle"]  # an oracle looks at the raters' masks
+    draw: Draw
+    passport: Mapping[str, Any]
+    parameters: int | None = None  # weights of the model
+
+
+def data_entry(store: Store) -> dict[str, Any]:
+    """What a passport says of a split."""
+    return {
+        "name": store.card.name,
+        "split": store.split,
+        "source": store.source,
+        "cases": len(store),
+        "patients": len(set(store.patients)),
+        "manifest": store.manifest,
+    }
+
+
+def make_table(
+    rows: Sequence[Row],
+    store: Store,
+    *,
+    title: str,
+    samples: int,
+    seed: int = 0,
+    resamples: int = 2000,
+    metrics: Sequence[str] = tuple(METRICS),
+) -> dict[str, Any]:
+    """Score every row on every case of `store` and give the table as plain values.
+
+    Raises:
+        InputError: two rows have one name, or as `evaluate`.
+    """
+    names = [row.name for row in rows]
+    require(len(set(names)) == len(names), f"two rows of the table have one name among {names}")
+    scored, values = [], {}
+    for row in rows:
+        start = time.process_time()
+        evaluation = evaluate(row.draw, store, samples=samples, seed=seed, resamples=resamples, metrics=metrics)
+        seconds = time.process_time() - start
+        plain = as_json(evaluation)
+        values[row.name] = {m: [case[m] for case in plain["rows"]] for m in KEPT if m in metrics}
+        scored.append(
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "summary": plain["summary"],
+                "parameters": row.parameters,
+                "cpu_s": seconds,
+                "passport": dict(row.passport),
+            }
+        )
+    table = {
+        "title": title,
+        "data": data_entry(store),
+        "samples": samples,
+        "seed": seed,
+        "resamples": resamples,
+        "definitions": plain["definitions"],
+        "rows": scored,
+        "cases": list(store.cases),
+        "patients": list(store.patients),
+        "values": values,
+    }
+    return _rounded(table)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def write_table(path: str | Path, table: Mapping[str, Any]) -> None:
+    """Write a table as JSON, whole or not at all."""
+    write_json(path, table)
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """A table that `write_table` wrote, each row with a complete passport.
+
+    Raises:
+        DataError: the file is missing, damaged, or a row has no passport.
+    """
+    table = read_json(path)
+    if not isinstance(table, dict) or not {"rows", "values", "patients", "data"} <= set(table):
+        raise DataError(f"{path} is not a table of scores")
+    for row in table["rows"]:
+        check_passport(row.get("passport"), f"{path}, row {row.get('name')!r}")
+    return table
+
+
+def interval_of(table: Mapping[str, Any], row: str, metric: str) -> Interval:
+    """The mean and interval of one cell.
+
+    Raises:
+        DataError: the table has no such row or metric.
+    """
+    for entry in table["rows"]:
+        if entry["name"] == row and metric in entry["summary"]:
+            cell = {key: np.nan if value is None else value for key, value in entry["summary"][metric].items()}
+            return Interval(**cell)
+    raise DataError(f"the table has no {metric!r} of {row!r}")
+
+
+def difference(table: Mapping[str, Any], a: str, b: str, metric: str, *, seed: int = 0) -> Interval:
+    """Mean of a - b over the same cases, with its interval over patients, from the scores the table keeps.
+
+    Raises:
+        DataError: the table keeps no scores of that metric for one of the two rows.
+    """
+    columns = []
+    for name in (a, b):
+        if metric not in table["values"].get(name, {}):
+            raise DataError(f"the table keeps no {metric!r} by case for {name!r}")
+        columns.append(np.array([np.nan if v is None else v for v in table["values"][name][metric]], np.float64))
+    rng = numpy_rng_for(seed, "difference", a, b, metric)
+    return paired_difference(*columns, table["patients"], rng, resamples=table["resamples"])
+
+
+def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 3) -> str:
+    """The table for a page: one line a row, mean and interval in each cell, an arrow at the better direction."""
+    arrows = {"higher": " ↑", "lower": " ↓", "neither": ""}
+    heads = [f"{metric}{arrows[table['definitions'][metric]['better']]}" for metric in metrics]
+    lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
+    for entry in table["rows"]:
+        cells = [interval_of(table, entry["name"], metric) for metric in metrics]
+        texts = [f"{c.mean:.{digits}f} [{c.low:.{digits}f}, {c.high:.{digits}f}]" for c in cells]
+        lines.append(f"| {entry['name']} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)

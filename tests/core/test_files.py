@@ -1,0 +1,68 @@
+"""Files are whole or absent."""
+
+import json
+import os
+
+import pytest
+
+from labutils.core import files
+from labutils.core.checks import DataError
+
+
+def test_a_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"earlier")
+
+    def fail_half_way():
+        with files.atomic_write(path) as stream:
+            stream.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert path.read_bytes() == b"earlier"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_write_appears_at_once_when_it_is_done(tmp_path):
+    path = tmp_path / "deep" / "a.bin"
+    with files.atomic_write(path) as stream:
+        stream.write(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+
+
+def test_the_mode_follows_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        files.write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_json_there_and_back_with_equal_bytes_for_equal_values(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": [2]})
+    files.write_json(tmp_path / "b.json", {"a": [2], "b": 1})
+    assert files.read_json(tmp_path / "a.json") == {"a": [2], "b": 1}
+    assert files.sha256_of_file(tmp_path / "a.json") == files.sha256_of_file(tmp_path / "b.json")
+
+
+def test_json_refuses_nan_and_writes_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\xff", b"[" * 100_000])
+def test_json_that_cannot_be_read_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_hashes_agree(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256_of_file(tmp_path / "a") == files.sha256_of_bytes(b"a", b"bc")
+    assert json.dumps(files.sha256_of_bytes(b"")).startswith('"e3b0c44298fc1c14')

@@ -1,0 +1,73 @@
+"""Random numbers by purpose, budgets, devices, folders."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from labutils.core import runtime
+from labutils.core.checks import ConfigError
+
+
+def test_chance_depends_on_seed_and_purpose_alone():
+    def first(*key):
+        return torch.rand(3, generator=runtime.rng_for(*key)).tolist()
+
+    assert first(1, "split") == first(1, "split")
+    assert len({tuple(first(*key)) for key in [(1, "split"), (2, "split"), (1, "noise"), (1, "split", 0)]}) == 4
+    a, b = (runtime.numpy_rng_for(1, "x").random(3) for _ in range(2))
+    assert np.array_equal(a, b)
+
+
+def test_asking_for_a_generator_leaves_global_chance_alone():
+    before = torch.random.get_rng_state()
+    runtime.rng_for(1, "x")
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_budget_comes_from_the_name_then_the_environment_then_quick(monkeypatch):
+    monkeypatch.delenv("LABUTILS_BUDGET", raising=False)
+    assert runtime.budget().name == "quick"
+    monkeypatch.setenv("LABUTILS_BUDGET", "smoke")
+    assert runtime.budget().name == "smoke"
+    assert runtime.budget("full").name == "full"
+    with pytest.raises(ConfigError, match="'slow'; wanted one of 'smoke'"):
+        runtime.budget("slow")
+
+
+def test_a_larger_budget_computes_no_less():
+    smoke, quick, full = (runtime.BUDGETS[name] for name in ("smoke", "quick", "full"))
+    for name in ("cases", "epochs", "samples", "resamples", "trials", "width"):
+        assert getattr(smoke, name) <= getattr(quick, name) <= getattr(full, name)
+
+
+def test_devices():
+    assert runtime.pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="not a device name"):
+        runtime.pick_device("gpu-of-my-dreams")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is visible")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="no GPU is visible"):
+        runtime.pick_device("cuda")
+
+
+def test_folders_come_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("LABUTILS_DATA", raising=False)
+    assert runtime.data_root() is None
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path))
+    assert runtime.data_root() == tmp_path
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "deep" / "cache"))
+    assert runtime.cache_root() == tmp_path / "deep" / "cache"
+    assert (tmp_path / "deep" / "cache").is_dir()
+
+
+def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    found = runtime.cache_root()
+    assert found.parent == tmp_path
+    assert os.access(found, os.W_OK)

@@ -1,0 +1,141 @@
+"""Scores of draws: references by hand, independence of other cases, memory, JSON."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from labutils.core.checks import InputError
+from labutils.core.runtime import rng_for
+from labutils.data.store import Store
+from labutils.evaluation import draws
+from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out, predictions
+from labutils.evaluation.scores import METRICS
+from tests.discs import CARD, disc_store
+from tests.training.test_fit import make
+
+STORE = disc_store(8, split="validate")
+
+
+def test_every_metric_is_scored_with_its_definition():
+    got = evaluate(draws.perfect_sampler(2), STORE, samples=4, resamples=50)
+    assert set(got.summary) == set(METRICS)
+    table = as_json(got)
+    assert set(table["definitions"]) == set(METRICS)
+    assert len({entry["id"] for entry in table["definitions"].values()}) == len(METRICS)
+    assert json.loads(json.dumps(table, allow_nan=False)) == table
+
+
+def test_a_blank_answer_by_hand():
+    """Three raters with a disc each: Dice 0, and GED = 2 * 1 - 0 - diversity of the raters."""
+    got = evaluate(draws.blank(2), STORE, samples=3, metrics=["dice", "ged2_v", "rater_diversity", "diversity"])
+    assert got.summary["dice"].mean == 0
+    assert got.summary["diversity"].mean == 0
+    assert got.values("ged2_v") == pytest.approx(2 - got.values("rater_diversity"))
+
+
+def test_the_raters_majority_is_perfect_on_dice_and_not_on_ged():
+    got = evaluate(draws.rater_majority(2), STORE, samples=3, metrics=["dice", "iou", "hd95", "ged2_v"])
+    assert got.summary["dice"].mean == got.summary["iou"].mean == 1
+    assert got.summary["hd95"].mean == 0
+    assert got.summary["ged2_v"].mean > 0.05
+
+
+def test_a_perfect_sampler_beats_the_majority_and_blank_is_worst():
+    scores = {
+        name: evaluate(draw, STORE, samples=16, metrics=["ged2_v"]).summary["ged2_v"].mean
+        for name, draw in [
+            ("perfect", draws.perfect_sampler(2)),
+            ("majority", draws.rater_majority(2)),
+            ("blank", draws.blank(2)),
+        ]
+    }
+    assert scores["perfect"] < scores["majority"] < scores["blank"]
+
+
+def test_the_u_statistic_of_a_perfect_sampler_is_zero_on_average():
+    got = evaluate(draws.perfect_sampler(2), disc_store(40), samples=8, metrics=["ged2_u"])
+    values = got.values("ged2_u")
+    assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
+
+
+def test_one_sample_leaves_the_u_statistic_undefined():
+    got = evaluate(draws.perfect_sampler(2), STORE, samples=1, metrics=["ged2_u", "ged2_v"])
+    assert got.summary["ged2_u"].undefined == len(STORE)
+    assert as_json(got)["rows"][0]["ged2_u"] is None
+    assert got.summary["ged2_v"].undefined == 0
+
+
+def test_otsu_finds_bright_discs_and_the_mean_mask_does_not_look():
+    otsu = evaluate(draws.otsu(), STORE, samples=1, metrics=["dice"]).summary["dice"].mean
+    mean = evaluate(draws.mean_training_mask(disc_store(), 2), STORE, samples=1, metrics=["dice"]).summary["dice"].mean
+    assert otsu > 0.9
+    assert mean < otsu
+
+
+def test_the_mean_training_mask_by_hand():
+    train = disc_store(3)
+    prior = draws.mean_training_mask(train, 2)(STORE.batch([0]), 1, rng_for(0))[0, 0, 1]
+    assert torch.allclose(prior, torch.from_numpy(train.masks.mean(axis=(0, 1))).float(), atol=1e-6)
+
+
+def test_a_case_scores_the_same_alone_and_in_company():
+    draw = draws.from_model(make(), torch.device("cpu"), "random-threshold")
+    metrics = ["ged2_v", "dice"]
+    whole = evaluate(draw, STORE, samples=5, metrics=metrics)
+    alone = evaluate(draw, STORE.subset([5]), samples=5, metrics=metrics)
+    assert alone.rows[0] == whole.rows[5]
+
+
+def test_a_model_sees_the_image_alone():
+    draw = draws.from_model(make(), torch.device("cpu"))
+    batch = STORE.batch([0])
+    other = batch._replace(masks=1 - batch.masks, truth=None)
+    assert torch.equal(draw(batch, 2, rng_for(0)), draw(other, 2, rng_for(0)))
+
+
+def test_raters_leave_one_out_by_hand():
+    masks = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.uint8)[:, None]
+    case = STORE[0]
+    changed = type(case)(
+        image=np.zeros((1, 1, 4), np.float32), masks=masks.numpy(), present=np.ones(3, bool), patient="p", case="c"
+    )
+    store = Store.from_cases([changed], card=CARD, split="validate")
+    # ties of two go to the foreground, so the others of each rater say 1110, 1100, 1110
+    by_hand = [2 * 2 / (2 + 3), 2 * 2 / (3 + 2), 2 * 1 / (1 + 3)]
+    assert leave_one_rater_out(store)[0] == pytest.approx(np.mean(by_hand))
+
+
+def test_a_single_rater_has_nobody_to_meet():
+    store = disc_store(2, raters=1)
+    assert np.isnan(leave_one_rater_out(store)).all()
+
+
+def test_predictions_need_no_masks():
+    draw = draws.from_model(make(), torch.device("cpu"), "random-threshold")
+    mean, spread = predictions(draw, STORE, 0, samples=20)
+    assert mean.shape == spread.shape == (2, 16, 16)
+    assert torch.allclose(mean.sum(dim=0), torch.ones(()))
+    assert torch.allclose(spread, (mean * (1 - mean)).sqrt(), atol=1e-5)  # one-hot samples are coin tosses
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"samples": 0}, "samples is 0"), ({"samples": 1, "metrics": ["dise"]}, "unknown metric")]
+)
+def test_refusals(changes, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(draws.blank(2), STORE, **changes)
+
+
+def test_a_hundred_samples_take_little_memory():
+    """Python-side peak of scoring one case of 128 by 128 with a hundred samples, every metric."""
+    store = disc_store(1, size=128)
+    probs = torch.rand(1, 100, 1, 128, 128)
+    fixed = torch.cat([1 - probs, probs], dim=2)
+    tracemalloc.start()
+    evaluate(lambda batch, n, rng: fixed, store, samples=100, resamples=10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6

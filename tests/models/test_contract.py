@@ -1,0 +1,109 @@
+"""What every registered model must do; a new model is tested by adding one line to SMALL."""
+
+import pytest
+import torch
+
+from labutils.core.runtime import rng_for
+from labutils.core.types import Batch
+from labutils.models.registry import MODELS, build, make_config, name_of
+
+SMALL = {"unet": {"width": 4, "levels": 2}}
+SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
+
+
+def make(name, seed=0):
+    return build(name, make_config(name, SMALL[name]), rng_for(seed, "weights"))
+
+
+def make_batch(cases=2, raters=3, height=8, width=8):
+    rng = rng_for(0, "batch")
+    image = torch.rand(cases, 1, height, width, generator=rng)
+    masks = (image[:, 0, None] + 0.3 * torch.rand(cases, raters, height, width, generator=rng) > 0.7).to(torch.uint8)
+    present = torch.ones(cases, raters, dtype=torch.bool)
+    present[0, -1] = raters == 1
+    return Batch(image, masks, present)
+
+
+def test_every_model_is_tested():
+    assert set(SMALL) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", SIZES)
+def test_samples_are_probabilities_of_the_image_size(name, size):
+    cases, height, width = size
+    model = make(name).eval()
+    image = make_batch(cases, height=height, width=width).image
+    with torch.no_grad():
+        probs = model.sample(image, 3, rng_for(0, "draw"))
+    assert probs.shape == (cases, 3, 2, height, width)
+    assert probs.min() >= 0
+    assert torch.allclose(probs.sum(dim=2), torch.ones(()), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_generator_gives_the_same_samples(name):
+    model, image = make(name).eval(), make_batch().image
+    with torch.no_grad():
+        first, second = (model.sample(image, 4, rng_for(0, "draw")) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_image_is_encoded_once(name):
+    model, image = make(name).eval(), make_batch().image
+    calls = []
+    model.down[0].register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        model.sample(image, 7, rng_for(0, "draw"))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_depend_on_the_generator_alone_and_leave_global_chance_alone(name):
+    before = torch.random.get_rng_state()
+    first, same, other = make(name, 0), make(name, 0), make(name, 1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    for a, b in zip(first.state_dict().values(), same.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert any(
+        not torch.equal(a, b) for a, b in zip(first.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_parameter_gets_a_gradient(name):
+    model = make(name).train()
+    model.objective(make_batch(), 0, rng_for(0, "objective")).total.backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+        assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_loss_falls_on_eight_cases(name):
+    model, batch = make(name).train(), make_batch(8)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for step in range(30):
+        total = model.objective(batch, step, rng_for(0, step)).total
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(total.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_left_on_the_model(name):
+    model, batch = make(name).train(), make_batch()
+    before = set(vars(model))
+    model.objective(batch, 0, rng_for(0, "o"))
+    model.sample(batch.image, 2, rng_for(0, "s"))
+    assert set(vars(model)) == before
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_name_is_found_again(name):
+    assert name_of(make(name)) == name
