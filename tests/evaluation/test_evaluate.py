@@ -9,11 +9,12 @@ import torch
 
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
+from labutils.data.discs import CARD
 from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out, predictions
 from labutils.evaluation.scores import METRICS
-from tests.discs import CARD, disc_store
+from tests.discs import disc_store
 from tests.training.test_fit import make
 
 STORE = disc_store(8, split="validate")
