@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from labutils.core.checks import ConfigError, DataError
+from labutils.data import catalog
+from labutils.data.catalog import Dataset
+
+
+@pytest.fixture
+def toys(monkeypatch, toy_card, toy_store):
+    """Two datasets: one in folders, one that needs none; what their loaders were asked is kept."""
+    asked = []
+
+    def load(split, folder, limit):
+        asked.append((split, folder, limit))
+        return toy_store(limit or 7)
+
+    records = {
+        "toy": Dataset(card=toy_card(), load=load, folders=("toy", "Toy-1.0")),
+        "made": Dataset(card=toy_card(name="made"), load=load),
+    }
+    monkeypatch.setattr(catalog, "_MODULES", dict.fromkeys(records, "unused"))
+    monkeypatch.setattr(catalog, "dataset", records.__getitem__)
+    monkeypatch.delenv("LABUTILS_DATA", raising=False)
+    return asked
+
+
+def test_names_are_sorted_and_each_loads_by_its_own_name():
+    assert catalog.names() == tuple(sorted(catalog.names()))
+    assert "lidc-crops" in catalog.names()
+    assert catalog.card("lidc-crops").name == "lidc-crops"
+
+
+@pytest.mark.parametrize("ask", [catalog.card, catalog.searched, lambda name: catalog.load(name, "train")])
+def test_an_unknown_dataset_names_those_that_exist(ask):
+    with pytest.raises(ConfigError, match=r"dataset is 'lidc'; wanted one of .*'lidc-crops'"):
+        ask("lidc")
+
+
+def test_an_unknown_split_names_those_that_exist(toys):
+    with pytest.raises(ConfigError, match="split of toy is 'dev'; wanted one of 'train', 'test'"):
+        catalog.load("toy", "dev")
+    assert toys == []
+
+
+def test_a_limit_of_nothing_is_refused(toys):
+    with pytest.raises(ConfigError, match="limit is 0"):
+        catalog.load("made", "train", limit=0)
+
+
+@pytest.mark.parametrize("folder", ["toy", "Toy-1.0", ""])
+def test_the_folder_is_found_by_its_known_names_or_itself(toys, tmp_path, monkeypatch, folder):
+    if folder:
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path))
+    assert len(catalog.load("toy", "train", limit=2)) == 2
+    assert toys == [("train", tmp_path / folder, 2)]
+
+
+def test_an_argument_comes_before_the_environment(toys, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "elsewhere"))
+    catalog.load("toy", "test", root=str(tmp_path))
+    assert toys == [("test", tmp_path, None)]
+
+
+def test_what_was_searched_is_told(toys, tmp_path):
+    (tmp_path / "Toy-1.0").mkdir()
+    assert catalog.searched("toy", tmp_path) == [
+        (tmp_path / "toy", False),
+        (tmp_path / "Toy-1.0", True),
+        (tmp_path, True),
+    ]
+    assert catalog.searched("toy") == []
+    assert catalog.searched("made", tmp_path) == []
+
+
+def test_data_that_are_nowhere_say_where_was_looked(toys, tmp_path, monkeypatch):
+    with pytest.raises(
+        DataError, match=r"toy was not found \(looked in: nowhere, as LABUTILS_DATA is not set\); made here"
+    ):
+        catalog.load("toy", "train")
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "gone"))
+    with pytest.raises(DataError, match=r"looked in: \S+gone/toy, \S+gone/Toy-1.0, \S+gone\)"):
+        catalog.load("toy", "train")
+
+
+def test_a_dataset_that_needs_no_files_gets_no_folder(toys):
+    catalog.load("made", "train", root="/somewhere")
+    assert toys == [("train", None, None)]
+
+
+def test_a_folder_that_a_person_named_reaches_the_reader(toys, tmp_path):
+    catalog.load("toy", "train", root=tmp_path / "typo")
+    assert toys == [("train", Path(tmp_path / "typo"), None)]
