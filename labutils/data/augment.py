@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from labutils.core.checks import require, require_shape
+from labutils.core.checks import InputError, require_shape
 from labutils.core.types import Batch
 
 FLIP_ROWS, FLIP_COLUMNS, TRANSPOSE = 1, 2, 4
@@ -40,15 +40,16 @@ def apply_symmetries(batch: Batch, drawn: Tensor) -> Batch:
     Raises:
         InputError: `drawn` has another length or other codes, or swaps the axes of an image that is not square.
     """
-    sizes = require_shape("image", batch.image, "BCHW")
-    require_shape("drawn", drawn, "B", B=sizes["B"])
+    height, width = batch.image.shape[-2:]
+    require_shape("drawn", drawn, "B", B=batch.image.shape[0])
     codes = drawn.tolist()
-    require(all(0 <= code < 8 for code in codes), f"drawn symmetries are {codes}; wanted codes 0 to 7")
-    square = sizes["H"] == sizes["W"]
-    require(
-        square or all(code < TRANSPOSE for code in codes),
-        f"images of {sizes['H']} x {sizes['W']} pixels are not square and allow flips only; wanted codes 0 to 3",
-    )
+    low, high = min(codes, default=0), max(codes, default=0)
+    if low < 0 or high > 7:
+        raise InputError(f"drawn symmetries run from {low} to {high}; wanted codes 0 to 7")
+    if height != width and high >= TRANSPOSE:
+        raise InputError(
+            f"images of {height} x {width} pixels are not square and allow flips only; wanted codes 0 to 3"
+        )
     return Batch(
         _transformed(batch.image, codes),
         _transformed(batch.masks, codes),

@@ -195,8 +195,10 @@ class Store:
 
     def _rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         rows = np.asarray(indices)
-        require(rows.ndim == 1 and rows.size, f"{self._name}: indices have shape {rows.shape}; wanted one or more")
-        require(rows.dtype.kind in "iu", f"{self._name}: indices are {rows.dtype}; wanted whole numbers")
+        if rows.ndim != 1 or not rows.size:
+            raise InputError(f"{self._name}: indices have shape {rows.shape}; wanted one or more in a row")
+        if rows.dtype.kind not in "iu":
+            raise InputError(f"{self._name}: indices are {rows.dtype}; wanted whole numbers")
         low, high = int(rows.min()), int(rows.max())
         if low < 0 or high >= len(self):
             raise InputError(f"{self._name}: index {low if low < 0 else high} is outside 0 .. {len(self) - 1}")
