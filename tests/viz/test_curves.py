@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from labutils.core.checks import InputError
+from labutils.viz import curves
+from labutils.viz.curves import Interval
+
+ROWS = [Interval("worse", 0.5, 0.4, 0.6), Interval("better", 0.3, 0.2, 0.35)]
+HISTORY = {"train/loss": [1.0, 0.5], "validation/loss": [1.1, 0.8], "validation/dice": [0.2, float("nan")]}
+BINS = np.linspace(0.05, 0.95, 10)
+
+FIGURES = {
+    "training_curves": lambda: curves.training_curves(HISTORY),
+    "reliability": lambda: curves.reliability(BINS, BINS**2, np.arange(10)),
+    "intervals": lambda: curves.intervals(ROWS, "GED² (lower is better)", floor=ROWS[0], ceiling=ROWS[1]),
+    "count_bars": lambda: curves.count_bars(["1", "2"], [30, 40], "readers", "nodules"),
+    "value_histogram": lambda: curves.value_histogram(BINS, "IoU", "pairs", estimate=ROWS[0]),
+    "groups": lambda: curves.groups({"size (mm)": (["small", "none"], [BINS, []])}, "IoU"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_returns_a_figure_with_labeled_axes_and_no_titles(name):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert all(ax.get_title() == "" for ax in figure.axes)
+    assert figure.axes[-1].get_xlabel()
+    assert figure.axes[0].get_ylabel() or figure.axes[0].get_yticklabels()
+    assert figure._repr_png_()
+
+
+def test_one_panel_a_quantity_and_one_line_a_split():
+    figure = curves.training_curves(HISTORY)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["loss", "dice"]
+    assert [len(ax.lines) for ax in figure.axes] == [2, 1]
+    loss, dice = figure.axes
+    assert loss.lines[1].get_color() == dice.lines[0].get_color()  # validation keeps its color
+    assert list(loss.lines[0].get_xdata()) == [1, 2]
+
+
+def test_empty_bins_are_left_out_of_the_reliability_diagram():
+    figure = curves.reliability(BINS, BINS**2, np.arange(10))
+    assert len(figure.axes[0].lines[1].get_xdata()) == 9
+
+
+def test_intervals_run_from_low_to_high_with_the_first_row_on_top():
+    figure = curves.intervals(ROWS, "GED²")
+    ax = figure.axes[0]
+    bar, dot = ax.lines[0], ax.lines[1]
+    assert list(bar.get_xdata()) == [0.4, 0.6]
+    assert list(dot.get_xdata()) == [0.5]
+    places = dict(zip([text.get_text() for text in ax.get_yticklabels()], ax.get_yticks(), strict=True))
+    assert places["worse"] > places["better"]
+
+
+def test_bands_are_named_in_the_legend():
+    figure = curves.intervals(ROWS, "GED²", ceiling=Interval("another rater", 0.1, 0.05, 0.15))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ceiling: another rater"]
+
+
+def test_a_mean_outside_its_interval_is_refused():
+    with pytest.raises(InputError, match="outside its interval"):
+        curves.intervals([Interval("wrong", 0.7, 0.4, 0.6)], "IoU")
+
+
+def test_an_unknown_interval_is_a_dot():
+    figure = curves.intervals([Interval("one patient", 0.7, float("nan"), float("nan"))], "IoU")
+    assert list(figure.axes[0].lines[1].get_xdata()) == [0.7]
+
+
+def test_groups_mark_the_median_and_say_how_many():
+    figure = curves.groups({"size (mm)": (["all"], [np.array([0.1, 0.2, 0.9])])}, "IoU")
+    ax = figure.axes[0]
+    assert ax.lines[-1].get_ydata()[0] == pytest.approx(0.2)
+    assert ax.get_xticklabels()[0].get_text() == "all\nn = 3"
+
+
+@pytest.mark.parametrize("call", [lambda: curves.training_curves({}), lambda: curves.intervals([], "IoU")])
+def test_nothing_to_draw_is_refused(call):
+    with pytest.raises(InputError, match="is empty"):
+        call()
