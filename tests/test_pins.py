@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,6 +79,18 @@ def test_conda_brings_python_3_11(environment):
 
 def test_torch_is_pinned_without_a_local_version(lock):
     assert re.fullmatch(r"[0-9.]+", lock["torch"])
+
+
+def test_the_pins_serve_the_python_of_debian_12(lock):
+    """Debian 12 has Python 3.11.2, whose `re` lacks what soupsieve 3 needs: 3.0 breaks there, later ones refuse it."""
+    assert Version(lock["soupsieve"]) < Version("3")
+    refusing = []
+    for name, pin in lock.items():
+        with contextlib.suppress(PackageNotFoundError):
+            needs = SpecifierSet(metadata(name).get("Requires-Python") or "")
+            if Version(version(name)).public == pin and "3.11.2" not in needs:
+                refusing.append(name)
+    assert refusing == []
 
 
 def test_constraints_are_sorted():
