@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+import labutils
 from labutils.core.checks import DataError, require
 from labutils.core.files import read_json, write_json
 from labutils.core.runtime import numpy_rng_for
@@ -121,6 +122,15 @@ def read_table(path: str | Path) -> dict[str, Any]:
     for row in table["rows"]:
         check_passport(row.get("passport"), f"{path}, row {row.get('name')!r}")
     return table
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """A recorded table of the book: ``results/<name>.json`` beside the package.
+
+    Raises:
+        DataError: there is no such table (the results come with the repository, not with an installed package).
+    """
+    return read_table(Path(labutils.__file__).resolve().parents[1] / "results" / f"{name}.json")
 
 
 def interval_of(table: Mapping[str, Any], row: str, metric: str) -> Interval:

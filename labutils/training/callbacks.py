@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from labutils.training.checkpoint import Progress
 from labutils.training.fit import Callback, Epoch
 
 PICTURES = 10
-_log = logging.getLogger(__name__)
 
 
 class ProgressBar(Callback):
@@ -57,7 +56,7 @@ class Curves(Callback):
 
         history = [dict(row) for row in epoch.history]
         write_json(self.run / "history.json", history)
-        _save(training_curves(history), self.run / "curves.svg")
+        _save(training_curves(series(history)), self.run / "curves.svg")
 
 
 class Pictures(Callback):
@@ -78,9 +77,24 @@ class Pictures(Callback):
         epoch.network.eval()
         probs = epoch.network.sample(batch.image.to(epoch.device), 1, rng_for(0, "pictures"))[:, 0].cpu()
         figure = validation_pictures(
-            batch.image[:, 0].numpy(), 1 - probs[:, 0].numpy(), batch.masks.numpy() > 0, batch.present.numpy()
+            batch.image.numpy(), 1 - probs[:, 0].numpy(), batch.masks.numpy(), batch.present.numpy()
         )
         _save(figure, self.folder / f"epoch-{epoch.number:04d}.png")
+
+
+def series(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """What a training kept, as ``labutils.viz.curves.training_curves`` draws it: loss, Dice and IoU by epoch.
+
+    Args:
+        history: one row an epoch, as in `FitResult`; the loss is the total.
+    """
+    names = {
+        "train/loss": "train_total",
+        "validation/loss": "val_total",
+        "validation/Dice": "dice",
+        "validation/IoU": "iou",
+    }
+    return {name: [row[key] for row in history] for name, key in names.items() if history and key in history[0]}
 
 
 def _save(figure: Any, path: Path) -> None:

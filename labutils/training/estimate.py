@@ -60,7 +60,7 @@ def estimate(network: Model, batch: Batch, steps: int, states_per_weight: int = 
             with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
                 loss = twin.objective(batch, 0, rng_for(0, "estimate")).total
             loss.backward()
-            float(loss)
+            float(loss.detach())  # waits for the device
             times.append(time.perf_counter() - start)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     fixed = 4 * parameters * (2 + states_per_weight)

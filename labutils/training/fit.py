@@ -245,7 +245,7 @@ def finite_terms(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:
     Raises:
         NumericsError: one of them is NaN or infinite, named with its step.
     """
-    values = {name: float(term) for name, term in terms.items()}
+    values = {name: float(term.detach()) for name, term in terms.items()}
     for name in sorted(values, key="total".__eq__):  # the parts first: the total only repeats their fault
         if not math.isfinite(values[name]):
             raise NumericsError(f"the loss term {name!r} is {values[name]} at step {step}")

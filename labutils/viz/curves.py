@@ -63,6 +63,32 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
+def planted_and_learned(
+    planted: np.ndarray, learned: Mapping[str, Sequence[float]], xlabel: str, ylabel: str
+) -> Figure:
+    """What was planted against what named models learned, with the diagonal on which the two are equal.
+
+    Args:
+        planted: float (N,), values in [0, 1], ascending.
+        learned: by name, N values each.
+        xlabel: what was planted.
+        ylabel: what was learned.
+    Raises:
+        InputError: a model has another number of values.
+    """
+    planted = np.asarray(planted)
+    figure, axes = new_figure(panel=(4.4, 3.4))
+    ax = axes[0, 0]
+    ax.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="equal")
+    for place, (name, values) in enumerate(learned.items()):
+        require(len(values) == len(planted), f"{name} has {len(values)} values; wanted {len(planted)}")
+        ax.plot(planted, values, color=RATER_COLORS[place % 8], marker="os^Dv"[place % 5], ms=5, label=name)
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel=xlabel, ylabel=ylabel)
+    ax.set_xticks(planted)
+    ax.legend()
+    return figure
+
+
 def reliability(confidence: np.ndarray, frequency: np.ndarray, counts: np.ndarray) -> Figure:
     """Reliability diagram: how often the foreground is there, against the probability that was said.
 

@@ -121,12 +121,17 @@ def draw_raters(ax: Axes, masks: np.ndarray, present: np.ndarray | None = None, 
         outline(ax, masks[r], style.color, line=style.line, width=width * scale)
 
 
-def rater_marks(ax: Axes, masks: np.ndarray, present: np.ndarray | None = None) -> None:
-    """One mark a rater under a picture: filled drew, ring saw nothing, cross absent; none beyond twelve raters."""
+def rater_marks(
+    ax: Axes, masks: np.ndarray, present: np.ndarray | None = None, *, shown: np.ndarray | None = None
+) -> None:
+    """One mark a rater under a picture: filled drew, ring saw nothing, cross absent; none beyond twelve raters.
+
+    Raters that are False in `shown`, bool (R,), leave their place empty.
+    """
     masks, present = check_raters(masks, present)
     if len(masks) > MOST_NAMED:
         return
-    for r in range(len(masks)):
+    for r in range(len(masks)) if shown is None else np.flatnonzero(shown).tolist():
         mark = _mark(r, bool(present[r]), bool(masks[r].any()), "")
         mark.set_data([0.03 + 0.055 * r], [-0.05])
         mark.set(transform=ax.transAxes, clip_on=False, markersize=4.5, linestyle="none")

@@ -6,7 +6,7 @@ channel is shown, or all three as colors. Masks are (R, H, W) with any class but
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -67,6 +67,7 @@ def raters_on_image(
     names: list[str] | None = None,
     truth: np.ndarray | None = None,
     consensus: np.ndarray | None = None,
+    model: np.ndarray | None = None,
     with_plain: bool = False,
 ) -> Figure:
     """Every rater's outline on one image, in the colors the raters keep through the book.
@@ -80,11 +81,12 @@ def raters_on_image(
         names: R names for the legend; None gives rater 1, rater 2, ...
         truth: (H, W) in black, or None.
         consensus: (H, W) in white, or None.
+        model: (H, W) in yellow, or None.
         with_plain: show the bare image beside it, for a look with nobody's opinion on it.
     """
     masks, present = check_raters(masks, present)
     handles = rater_handles(masks, present, names)
-    extra = (truth, TRUTH_COLOR, "truth"), (consensus, CONSENSUS_COLOR, "consensus")
+    extra = (truth, TRUTH_COLOR, "truth"), (consensus, CONSENSUS_COLOR, "consensus"), (model, MODEL_COLOR, "model")
     handles += [_cased(color, label) for mask, color, label in extra if mask is not None]
     entries = 4 if with_plain else 2  # a legend row holds
     figure, axes = new_figure(1, 1 + with_plain, panel=(3.4, 3.5 + 0.2 * -(-len(handles) // entries)))
@@ -140,16 +142,57 @@ def agreement_map(
     figure, axes = new_figure(panel=(4.2, 3.4))
     ax = axes[0, 0]
     show_image(ax, np.zeros(votes.shape) if image is None else image, spacing_mm)
-    colors = matplotlib.colormaps[AGREEMENT_MAP].resampled(raters)
-    stepped = raters <= 8
-    norm: Normalize = BoundaryNorm(np.arange(0.5, raters + 1), raters) if stepped else Normalize(0, raters)
-    ax.imshow(np.ma.masked_equal(votes, 0), cmap=colors, norm=norm, alpha=0.85, aspect=ax.get_aspect())
-    bar = figure.colorbar(ScalarMappable(norm, colors), ax=ax, shrink=0.85)
-    bar.set_label(f"raters who marked the pixel (of {raters})")
-    if stepped:
-        bar.set_ticks(range(1, raters + 1))
-        bar.ax.tick_params(length=0)
-    bar.outline.set_visible(False)
+    _draw_votes(ax, votes, raters)
+    return figure
+
+
+def maps_on_image(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], label: str, *, spacing_mm: Spacing = None
+) -> Figure:
+    """Named maps of values in [0, 1] side by side over one image, under one color bar; zero stays bare.
+
+    Args:
+        image: float (C, H, W) or (H, W) in [0, 1].
+        maps: by name, (H, W) masks, vote fractions or probabilities.
+        label: what the values are.
+        spacing_mm: (row, column) for the scale bar; None gives pixels.
+    Raises:
+        InputError: there is no map, or one is not (H, W).
+    """
+    require(len(maps) > 0, "maps is empty; wanted at least one")
+    figure, axes = new_figure(1, len(maps), panel=(2.3, 2.7))
+    for ax, (name, values) in zip(axes.flat, maps.items(), strict=True):
+        values = np.asarray(values, dtype=float)
+        require_shape(name, values, "HW")
+        show_image(ax, image, spacing_mm)
+        shown = ax.imshow(np.ma.masked_equal(values, 0), cmap=AGREEMENT_MAP, vmin=0, vmax=1, alpha=0.85)
+        corner_label(ax, name)
+    figure.colorbar(shown, ax=list(axes.flat), label=label, shrink=0.85).outline.set_visible(False)
+    return figure
+
+
+def outlines_and_votes(cases: Sequence[Case], *, shown: Sequence[bool] | None = None) -> Figure:
+    """Chosen raters' outlines beside their votes, one row a 2D case: what a reader of the book explores.
+
+    Args:
+        cases: 2D cases with the same number of raters.
+        shown: R, which raters to draw and count; None for all. An absent rater is neither drawn nor counted.
+    Raises:
+        InputError: there is no case, or `shown` does not name every rater once.
+    """
+    require(len(cases) > 0, "cases is empty; wanted at least one case")
+    figure, axes = new_figure(len(cases), 2, panel=(3.1, 2.75))
+    for (left, right), case in zip(axes, cases, strict=True):
+        masks, present = check_raters(case.masks, case.present)
+        chosen = np.ones(len(masks), dtype=bool) if shown is None else np.asarray(shown, dtype=bool)
+        require_shape("shown", chosen, "R", R=len(masks))
+        counted = chosen & present
+        show_image(left, case.image, case.spacing_mm)
+        draw_raters(left, masks, counted)
+        rater_marks(left, masks, present, shown=chosen)
+        show_image(right, case.image, case.spacing_mm)
+        _draw_votes(right, masks[counted].sum(0), int(counted.sum()))
+    figure.legend(handles=mark_handles(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -232,6 +275,22 @@ def validation_pictures(
 def corner_label(ax: Axes, text: str) -> None:
     """A few words in the upper left of a picture, readable on any tissue."""
     ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=7.5, color="white", path_effects=casing("", 2))
+
+
+def _draw_votes(ax: Axes, votes: np.ndarray, raters: int) -> None:
+    """Votes as colors with a bar beside them; one step a rater up to eight raters. Nothing where nobody is counted."""
+    if raters == 0:
+        return
+    colors = matplotlib.colormaps[AGREEMENT_MAP].resampled(max(raters, 2))  # one rater still has a color
+    stepped = raters <= 8
+    norm: Normalize = BoundaryNorm(np.arange(0.5, raters + 1), colors.N) if stepped else Normalize(0, raters)
+    ax.imshow(np.ma.masked_equal(votes, 0), cmap=colors, norm=norm, alpha=0.85, aspect=ax.get_aspect())
+    bar = ax.figure.colorbar(ScalarMappable(norm, colors), ax=ax, shrink=0.85)
+    bar.set_label(f"raters who marked the pixel (of {raters})")
+    if stepped:
+        bar.set_ticks(range(1, raters + 1))
+        bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
 
 
 def _grid(pictures: int, columns: int) -> tuple[Figure, np.ndarray]:

@@ -80,3 +80,12 @@ def test_groups_mark_the_median_and_say_how_many():
 def test_nothing_to_draw_is_refused(call):
     with pytest.raises(InputError, match="is empty"):
         call()
+
+
+def test_what_was_learned_is_drawn_against_what_was_planted():
+    figure = curves.planted_and_learned(np.array([0, 0.5, 1]), {"a": [0, 0.4, 1]}, "planted", "learned")
+    diagonal, line = figure.axes[0].lines
+    assert list(line.get_ydata()) == [0, 0.4, 1]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
+    with pytest.raises(InputError, match="b has 2 values; wanted 3"):
+        curves.planted_and_learned(np.array([0, 0.5, 1]), {"b": [0, 1]}, "planted", "learned")

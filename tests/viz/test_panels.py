@@ -26,6 +26,7 @@ FIGURES = {
     "raters_on_image": lambda: panels.raters_on_image(IMAGE, MASKS, PRESENT, with_plain=True, truth=square(4, 9)),
     "case_strip": lambda: panels.case_strip([CASE] * 3, columns=2),
     "agreement_map": lambda: panels.agreement_map(MASKS.sum(0), 3, image=IMAGE),
+    "outlines_and_votes": lambda: panels.outlines_and_votes([CASE] * 2),
     "samples_grid": lambda: panels.samples_grid(IMAGE, MASKS[:2]),
     "validation_pictures": lambda: panels.validation_pictures(IMAGE[None], MASKS[None, 0] * 0.9, MASKS[None]),
 }
@@ -98,6 +99,20 @@ def test_validation_shows_ten_cases_with_raters_and_model():
     assert colors[-1] == MODEL_COLOR.lower()
 
 
+def test_hidden_raters_are_neither_drawn_nor_counted():
+    figure = panels.outlines_and_votes([CASE], shown=[True, False, True])
+    left, right, bar = figure.axes
+    assert len(left.patches) == 1  # the third rater saw nothing
+    assert right.images[-1].get_array().max() == 1
+    assert bar.get_ylabel() == "raters who marked the pixel (of 2)"
+    assert len(panels.outlines_and_votes([CASE], shown=[False] * 3).axes) == 2  # no votes, no bar
+
+
+def test_every_rater_must_be_shown_or_hidden():
+    with pytest.raises(InputError, match="shown has shape"):
+        panels.outlines_and_votes([CASE], shown=[True])
+
+
 def test_pixels_keep_the_proportions_of_the_tissue():
     figure = panels.raters_on_image(IMAGE, MASKS, spacing_mm=(2.0, 0.5))
     assert figure.axes[0].get_aspect() == 4
@@ -112,3 +127,22 @@ def _hex(color):
     from matplotlib.colors import to_hex
 
     return to_hex(color)
+
+
+def test_maps_share_one_scale_and_leave_zero_bare():
+    maps = {"one": np.eye(4), "half": np.full((4, 4), 0.5)}
+    figure = panels.maps_on_image(np.zeros((4, 4)), maps, "share")
+    pictures = [ax.images[-1] for ax in figure.axes[:2]]
+    assert {picture.get_clim() for picture in pictures} == {(0, 1)}
+    assert pictures[0].get_array().mask.sum() == 12
+    assert not np.ma.is_masked(pictures[1].get_array())
+    with pytest.raises(InputError, match="maps is empty"):
+        panels.maps_on_image(np.zeros((4, 4)), {}, "share")
+    with pytest.raises(InputError, match="wide has shape"):
+        panels.maps_on_image(np.zeros((4, 4)), {"wide": np.zeros((1, 4, 4))}, "share")
+
+
+def test_a_model_is_outlined_and_named():
+    figure = panels.raters_on_image(np.zeros((4, 4)), np.zeros((1, 4, 4)), model=np.eye(4))
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "model"
+    assert len(figure.axes[0].patches) == 1
