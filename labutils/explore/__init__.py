@@ -1,0 +1,1 @@
+"""Explorers: a pure picture with controls; the only room that knows widgets."""
