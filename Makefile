@@ -18,11 +18,16 @@ help: ## list what make can do
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo "  Without an NVIDIA GPU, install a smaller torch: make book TORCH_INDEX=https://download.pytorch.org/whl/cpu"
 
+# the scripts of a virtual environment hold its path: a folder that was moved is set up again
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
 setup: $(STAMP) ## create .venv and install the pinned packages
 
 $(STAMP): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX="$(TORCH_INDEX)" sh .ci/setup
-	@touch $(STAMP)
+	@echo "$(CURDIR)" > $(STAMP)
 
 book: $(STAMP) ## run every chapter and build the HTML book; prints its path
 	@echo "book: running the chapters ($(LABUTILS_BUDGET) budget) and building the pages"
