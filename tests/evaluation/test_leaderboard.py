@@ -1,0 +1,114 @@
+"""Tables: the same cases for every row, differences on pairs, there and back through JSON."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labutils.core.checks import DataError, InputError
+from labutils.evaluation import draws, leaderboard
+from labutils.evaluation.passport import make_passport
+from tests.discs import disc_store
+
+STORE = disc_store(8, split="validate")
+METRICS = ["dice", "ged2_v", "ged2_u"]
+
+
+def passport():
+    return make_passport(
+        config={},
+        data=[leaderboard.data_entry(STORE)],
+        seed=0,
+        device=torch.device("cpu"),
+        definitions=[],
+        weights_sha256=None,
+    )
+
+
+def row(name, draw):
+    return leaderboard.Row(name=name, kind="reference", draw=draw, passport=passport())
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows = [row("blank", draws.blank(2)), row("perfect", draws.perfect_sampler(2)), row("otsu", draws.otsu())]
+    return leaderboard.make_table(rows, STORE, title="t", samples=4, resamples=200, metrics=METRICS)
+
+
+def test_a_table_there_and_back(table, tmp_path):
+    leaderboard.write_table(tmp_path / "t.json", table)
+    assert leaderboard.read_table(tmp_path / "t.json") == json.loads(json.dumps(table))
+    assert table["data"]["cases"] == len(STORE)
+    assert table["data"]["manifest"] == STORE.manifest
+    assert set(table["definitions"]) == set(METRICS)
+
+
+def test_cells_and_differences_agree_with_the_scores_kept(table):
+    perfect = np.array(table["values"]["perfect"]["ged2_v"])
+    blank = np.array(table["values"]["blank"]["ged2_v"])
+    assert leaderboard.interval_of(table, "perfect", "ged2_v").mean == pytest.approx(perfect.mean(), abs=1e-5)
+    gap = leaderboard.difference(table, "perfect", "blank", "ged2_v")
+    assert gap.mean == pytest.approx((perfect - blank).mean())
+    assert gap.high < 0
+    assert leaderboard.difference(table, "blank", "perfect", "ged2_v").mean == pytest.approx(-gap.mean)
+
+
+def test_undefined_scores_are_null_and_come_back_as_nan():
+    one = leaderboard.make_table(
+        [row("blank", draws.blank(2))], STORE, title="t", samples=1, resamples=10, metrics=METRICS
+    )
+    assert one["values"]["blank"]["ged2_u"] == [None] * len(STORE)
+    assert np.isnan(leaderboard.interval_of(one, "blank", "ged2_u").mean)
+    json.dumps(one, allow_nan=False)
+
+
+def test_the_page_shows_mean_interval_and_direction(table):
+    lines = leaderboard.as_markdown(table, ["dice", "ged2_v"]).splitlines()
+    assert lines[0] == "| row | dice ↑ | ged2_v ↓ |"
+    assert len(lines) == 2 + 3
+    cell = leaderboard.interval_of(table, "otsu", "dice")
+    assert f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" in lines[-1]
+
+
+def test_two_rows_of_one_name_are_refused():
+    rows = [row("a", draws.blank(2)), row("a", draws.otsu())]
+    with pytest.raises(InputError, match="one name"):
+        leaderboard.make_table(rows, STORE, title="t", samples=1)
+
+
+def test_what_is_not_there_is_named(table):
+    with pytest.raises(DataError, match="no 'hd95' of 'otsu'"):
+        leaderboard.interval_of(table, "otsu", "hd95")
+    with pytest.raises(DataError, match="keeps no 'dice' by case for 'unet'"):
+        leaderboard.difference(table, "unet", "otsu", "dice")
+    with pytest.raises(DataError, match="cannot be read"):
+        leaderboard.recorded("no/such-table")
+
+
+def test_a_table_without_passports_is_refused(table, tmp_path):
+    bare = json.loads(json.dumps(table))
+    del bare["rows"][1]["passport"]
+    leaderboard.write_table(tmp_path / "t.json", bare)
+    with pytest.raises(DataError, match="row 'perfect' carries no passport"):
+        leaderboard.read_table(tmp_path / "t.json")
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(DataError, match="not a table of scores"):
+        leaderboard.read_table(tmp_path / "x.json")
+
+
+RECORDED = sorted((Path(__file__).parents[2] / "results").rglob("*.json"))
+
+
+@pytest.mark.parametrize("path", [p for p in RECORDED if "published" not in p.parts], ids=lambda p: p.stem)
+def test_recorded_tables_agree_with_themselves(path):
+    """Every mean of a recorded table is the mean of the scores it keeps, to the digits it keeps."""
+    recorded = leaderboard.read_table(path)
+    for entry in recorded["rows"]:
+        assert entry["passport"]["data"], entry["name"]
+        for metric, values in recorded["values"][entry["name"]].items():
+            defined = [v for v in values if v is not None]
+            assert len(values) == recorded["data"]["cases"]
+            if defined:
+                assert entry["summary"][metric]["mean"] == pytest.approx(np.mean(defined), abs=1e-5)
