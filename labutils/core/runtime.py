@@ -15,8 +15,7 @@ import numpy as np
 import torch
 
 from labutils.core.checks import ConfigError, require_choice
-
-RESEARCH_USE = "For research and teaching only: not a medical device, not for diagnosis or treatment."
+from labutils.core.notice import RESEARCH_USE as RESEARCH_USE
 
 
 def _digest(seed: int, purpose: tuple[object, ...]) -> int:
@@ -78,6 +77,11 @@ def budget(name: str | None = None) -> Budget:
     chosen = name or os.environ.get("LABUTILS_BUDGET") or "quick"
     require_choice("LABUTILS_BUDGET", chosen, tuple(BUDGETS))
     return BUDGETS[chosen]
+
+
+def variables() -> dict[str, str]:
+    """The environment variables of this package that are set, by name."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("LABUTILS_")}
 
 
 def data_root() -> Path | None:

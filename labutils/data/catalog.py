@@ -77,6 +77,23 @@ def load(name: str, split: str, *, root: str | Path | None = None, limit: int | 
     return record.load(split, _folder(record, root) if record.folders else None, limit)
 
 
+def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
+    """The splits that have a folder of files, in the card's order; all splits of a dataset that needs no files.
+
+    Args:
+        name: one of `names`.
+        root: as for `load`.
+    Raises:
+        ConfigError: there is no such dataset.
+        DataError: no folder was named and none was found.
+    """
+    record = dataset(name)
+    if not record.folders:
+        return record.card.splits
+    folder = _folder(record, root)
+    return tuple(split for split in record.card.splits if (folder / split).is_dir())
+
+
 def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool]]:
     """The folders `load` looks in, in order, each with whether the dataset was found there; [] if it needs none.
 

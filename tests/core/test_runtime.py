@@ -71,3 +71,10 @@ def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
     found = runtime.cache_root()
     assert found.parent == tmp_path
     assert os.access(found, os.W_OK)
+
+
+def test_the_package_s_own_variables_are_listed(monkeypatch):
+    monkeypatch.setenv("LABUTILS_DATA", "here")
+    monkeypatch.setenv("LABUTIL_DATA", "misspelt")
+    assert runtime.variables()["LABUTILS_DATA"] == "here"
+    assert all(name.startswith("LABUTILS_") for name in runtime.variables())

@@ -93,3 +93,11 @@ def test_a_dataset_that_needs_no_files_gets_no_folder(toys):
 def test_a_folder_that_a_person_named_reaches_the_reader(toys, tmp_path):
     catalog.load("toy", "train", root=tmp_path / "typo")
     assert toys == [("train", Path(tmp_path / "typo"), None)]
+
+
+def test_the_splits_with_files_are_told(toys, tmp_path):
+    (tmp_path / "toy" / "test").mkdir(parents=True)
+    assert catalog.available("toy", tmp_path) == ("test",)
+    assert catalog.available("made") == ("train", "test")
+    with pytest.raises(DataError, match="was not found"):
+        catalog.available("toy")
