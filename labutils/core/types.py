@@ -45,7 +45,7 @@ class Case:
     masks: np.ndarray  # uint8 (R, [D,] H, W), class labels; all zero where present is False
     present: np.ndarray  # bool (R,)
     truth: np.ndarray | None = None  # uint8 ([D,] H, W) where a truth is known, else None
-    spacing_mm: tuple[float, ...] = (1.0, 1.0)  # ([plane,] row, column)
+    spacing_mm: tuple[float, ...] | None = None  # ([plane,] row, column); None where nobody knows it
     patient: str = ""
     case: str = ""
 
@@ -55,8 +55,9 @@ class Case:
         space = {axis: sizes[axis] for axis in "DHW" if axis in sizes}
         require_shape(f"{where}: masks", self.masks, "R[D]HW" if "D" in space else "RHW", **space)
         require_shape(f"{where}: present", self.present, "R", R=self.masks.shape[0])
-        require(len(self.spacing_mm) == len(space), f"{where}: spacing {self.spacing_mm} for {len(space)} axes")
-        require(all(s > 0 for s in self.spacing_mm), f"{where}: spacing {self.spacing_mm} must be positive")
+        if self.spacing_mm is not None:
+            require(len(self.spacing_mm) == len(space), f"{where}: spacing {self.spacing_mm} for {len(space)} axes")
+            require(all(s > 0 for s in self.spacing_mm), f"{where}: spacing {self.spacing_mm} must be positive")
         require(self.present.any(), f"{where}: no rater is present")
         if self.truth is not None:
             require_shape(f"{where}: truth", self.truth, "[D]HW", **space)

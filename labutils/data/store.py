@@ -121,7 +121,7 @@ class Store:
             masks=self.masks[row].copy(),
             present=self.present[row].copy(),
             truth=None if self.truth is None else self.truth[row].copy(),
-            spacing_mm=tuple(float(s) for s in self.spacing_mm[row]),
+            spacing_mm=tuple(float(s) for s in self.spacing_mm[row]) if self.card.spacing_known else None,
             patient=self.patients[row],
             case=self.cases[row],
         )
@@ -185,7 +185,7 @@ class Store:
             masks=masks,
             present=present,
             truth=np.stack(truths).astype(np.uint8) if truths else None,
-            spacing_mm=np.array([case.spacing_mm for case in cases], np.float64),
+            spacing_mm=np.array([case.spacing_mm or (1.0, 1.0) for case in cases], np.float64),
             patients=tuple(case.patient for case in cases),
             cases=tuple(case.case for case in cases),
             card=card,
@@ -214,6 +214,10 @@ def _check_case(case: Case, shape: tuple[int, ...], card: Card, *, with_truth: b
     require(case.image.ndim == 3, f"{where}: image has shape {case.image.shape}; wanted 2D cases (C, H, W)")
     require(case.image.shape == shape, f"{where}: image has shape {case.image.shape} and the first case {shape}")
     require_unit_range(f"{where}: image", case.image)
+    known = case.spacing_mm is not None
+    require(
+        known == card.spacing_known, f"{where}: spacing is {case.spacing_mm}; the card says known: {card.spacing_known}"
+    )
     require((case.truth is not None) == with_truth, f"{where}: truth is given for some cases only; wanted all or none")
     for name, labels in (("masks", case.masks[case.present]), ("truth", case.truth)):
         if labels is not None:

@@ -25,7 +25,9 @@ def ragged(draw):
         present[rng.integers(raters)] = True
         masks = rng.integers(0, 2, (raters, height, width), dtype=np.uint8) * present[:, None, None].astype(np.uint8)
         image = rng.random((channels, height, width), dtype=np.float32)
-        cases.append(Case(image=image, masks=masks, present=present, patient=f"p{i // 2}", case=f"c{i}"))
+        cases.append(
+            Case(image=image, masks=masks, present=present, spacing_mm=(0.5, 1 + i), patient=f"p{i // 2}", case=f"c{i}")
+        )
     return cases
 
 
@@ -227,3 +229,13 @@ def test_cases_that_differ_in_kind_are_refused(toy_case, toy_card):
     volume = Case(image=planes.astype(np.float32), masks=planes, present=np.ones(1, bool), spacing_mm=(1.0, 1.0, 1.0))
     with pytest.raises(InputError, match="wanted 2D cases"):
         build(volume)
+
+
+def test_a_spacing_that_nobody_knows_is_none(toy_card, toy_case):
+    unknown = dataclasses.replace(toy_case(), spacing_mm=None)
+    store = Store.from_cases([unknown], card=toy_card(spacing_known=False), split="train")
+    assert store[0].spacing_mm is None
+    assert store.spacing_mm.tolist() == [[1.0, 1.0]]
+    for case, known in [(unknown, True), (toy_case(), False)]:
+        with pytest.raises(InputError, match="the card says known"):
+            Store.from_cases([case], card=toy_card(spacing_known=known), split="train")
