@@ -12,39 +12,9 @@ from torch import Tensor
 
 from labutils.core.checks import InputError, require, require_choice
 from labutils.core.types import as_present
+from labutils.metrics.votes import vote_counts
 
 TIE_RULES = ("strict", "half", "lowest", "highest")
-
-
-def vote_counts(masks: Tensor, present: Tensor | None, classes: int) -> tuple[Tensor, Tensor]:
-    """How many present raters chose each class.
-
-    Args:
-        masks: uint8 (B, R, [D,] H, W), class labels below `classes`; the masks of absent raters are not read.
-        present: bool (B, R), who judged each case; None for everybody.
-        classes: K, at least 2.
-    Returns:
-        votes int32 (B, K, [D,] H, W), which sum to the number of present raters over K; and that number, int32 (B,).
-    Raises:
-        InputError: wrong shape or type, no rater, no pixel, fewer than two classes, or a label of `classes` or more.
-    """
-    who = check_label_masks(masks, present, classes)
-    shown = who.reshape(*who.shape, *[1] * (masks.ndim - 2))
-    votes = [((masks == label) & shown).sum(dim=1, dtype=torch.int32) for label in range(classes)]
-    return torch.stack(votes, dim=1), who.sum(dim=1, dtype=torch.int32)
-
-
-def check_label_masks(masks: Tensor, present: Tensor | None, classes: int) -> Tensor:
-    """Refuse what is not a stack of label masks with labels below `classes`; give who is present, bool (B, R)."""
-    if masks.ndim not in (4, 5):
-        raise InputError(f"masks have shape {tuple(masks.shape)}; wanted axes (BR[D]HW)")
-    require(masks.dtype == torch.uint8, f"masks are {masks.dtype}; wanted label maps of torch.uint8")
-    require(classes >= 2, f"classes is {classes}; wanted at least 2, the background among them")
-    who = as_present(masks, present)
-    require(masks.numel() > 0, f"masks of shape {tuple(masks.shape)} hold no pixel")
-    highest = int(masks.flatten(2).amax(dim=2).masked_fill(~who, 0).max())
-    require(highest < classes, f"masks hold the label {highest}; wanted labels below classes = {classes}")
-    return who
 
 
 def soft_vote(masks: Tensor, present: Tensor | None, classes: int) -> Tensor:
@@ -57,7 +27,7 @@ def soft_vote(masks: Tensor, present: Tensor | None, classes: int) -> Tensor:
     Returns:
         float32 (B, K, [D,] H, W) in [0, 1]; sums to 1 over K.
     Raises:
-        InputError: as `vote_counts`.
+        InputError: wrong shape or type, no rater, no pixel, fewer than two classes, or a label of `classes` or more.
     """
     votes, raters = vote_counts(masks, present, classes)
     return votes.float() / raters.reshape(-1, *[1] * (votes.ndim - 1))
@@ -77,7 +47,7 @@ def majority(masks: Tensor, present: Tensor | None, classes: int, ties: str = "s
     Returns:
         uint8 (B, [D,] H, W), class labels.
     Raises:
-        InputError: as `vote_counts`, an unknown rule, or ``"half"`` with more than two classes.
+        InputError: as `soft_vote`, an unknown rule, or ``"half"`` with more than two classes.
     Notes:
         For K = 2 ``"lowest"`` equals ``"strict"`` and ``"highest"`` equals ``"half"``. One rater: that rater's mask.
     """

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labutils.consensus.majority import TIE_RULES, majority, random_rater, soft_vote, vote_counts
+from labutils.consensus.majority import TIE_RULES, majority, random_rater, soft_vote
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
+from labutils.metrics.votes import vote_counts
 
 
 def pixels(*raters):
