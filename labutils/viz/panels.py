@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, Normalize
+from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -281,7 +281,9 @@ def _draw_votes(ax: Axes, votes: np.ndarray, raters: int) -> None:
     """Votes as colors with a bar beside them; one step a rater up to eight raters. Nothing where nobody is counted."""
     if raters == 0:
         return
-    colors = matplotlib.colormaps[AGREEMENT_MAP].resampled(max(raters, 2))  # one rater still has a color
+    # The darkest quarter of the map is left out, to stand off dark tissue; all raters agreeing is the brightest color.
+    places = np.linspace(0.25, 1, raters) if raters > 1 else np.ones(2)
+    colors = ListedColormap(matplotlib.colormaps[AGREEMENT_MAP](places))
     stepped = raters <= 8
     norm: Normalize = BoundaryNorm(np.arange(0.5, raters + 1), colors.N) if stepped else Normalize(0, raters)
     ax.imshow(np.ma.masked_equal(votes, 0), cmap=colors, norm=norm, alpha=0.85, aspect=ax.get_aspect())
@@ -296,7 +298,7 @@ def _draw_votes(ax: Axes, votes: np.ndarray, raters: int) -> None:
 def _grid(pictures: int, columns: int) -> tuple[Figure, np.ndarray]:
     """A figure with exactly `pictures` axes, filled row by row."""
     columns = min(columns, pictures)
-    figure, axes = new_figure(-(-pictures // columns), columns, panel=(2.15, 2.3))
+    figure, axes = new_figure(-(-pictures // columns), columns, panel=(1.75, 1.95))
     for ax in axes.flat[pictures:]:
         ax.remove()
     return figure, axes.flat[:pictures]
