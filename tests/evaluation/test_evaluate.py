@@ -59,10 +59,15 @@ def test_a_perfect_sampler_beats_the_majority_and_blank_is_worst():
     assert scores["perfect"] < scores["majority"] < scores["blank"]
 
 
-def test_the_u_statistic_of_a_perfect_sampler_is_zero_on_average():
-    got = evaluate(draws.perfect_sampler(2), disc_store(40), samples=8, metrics=["ged2_u"])
-    values = got.values("ged2_u")
-    assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
+def test_the_perfect_sampler_has_the_floor_that_its_definition_gives():
+    """Draws with replacement from R raters: V is the raters' diversity / S, U is the diversity's V less its U."""
+    store = disc_store(60)
+    got = evaluate(draws.perfect_sampler(2), store, samples=8, metrics=["ged2_v", "ged2_u", "rater_diversity"])
+    diversity = got.values("rater_diversity")
+    expected = {"ged2_v": diversity / 8, "ged2_u": diversity - diversity * 3 / 2}
+    for metric, floor in expected.items():
+        gap = got.values(metric) - floor
+        assert abs(gap.mean()) < 3 * gap.std() / np.sqrt(len(gap)), metric
 
 
 def test_one_sample_leaves_the_u_statistic_undefined():

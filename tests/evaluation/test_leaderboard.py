@@ -9,7 +9,7 @@ import torch
 
 from labutils.core.checks import DataError, InputError
 from labutils.evaluation import draws, leaderboard
-from labutils.evaluation.passport import make_passport
+from labutils.evaluation.passport import describe_store, make_passport
 from tests.discs import disc_store
 
 STORE = disc_store(8, split="validate")
@@ -19,7 +19,7 @@ METRICS = ["dice", "ged2_v", "ged2_u"]
 def passport():
     return make_passport(
         config={},
-        data=[leaderboard.data_entry(STORE)],
+        data=[describe_store(STORE)],
         seed=0,
         device=torch.device("cpu"),
         definitions=[],
