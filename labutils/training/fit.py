@@ -53,9 +53,9 @@ class Epoch:
 class FitResult:
     """How a training ended."""
 
-    network: Model  # with the best weights, in evaluation mode
+    network: Model  # with the weights kept, in evaluation mode
     history: Sequence[Mapping[str, float]]
-    best: float | None  # value of the goal
+    best: float | None  # value of the goal in the epoch whose weights were kept
     best_epoch: int | None
     seconds: float
 
@@ -106,7 +106,8 @@ def fit(
     Args:
         network: a model of `labutils.models`; it is trained in place.
         train: cases to learn from.
-        validate: cases that choose the best epoch by ``config.goal``; None: the last epoch is taken.
+        validate: cases that are scored after each epoch and, with ``config.keep`` "best", choose the epoch by
+            ``config.goal``; None: the last epoch is taken.
         config: how to train.
         device: where to compute.
         run: folder for checkpoint and best weights; None: nothing is written.
@@ -219,7 +220,7 @@ class _Loop:
         progress.sums, progress.cases = {}, 0
         progress.history.append(scores)
         value = scores[goal.metric] if validate is not None else None
-        if value is None or goal.better(value, progress.best):
+        if value is None or self.config.keep == "last" or goal.better(value, progress.best):
             progress.best, progress.best_epoch = value, progress.epoch
             self.best_state = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
             if self.run:

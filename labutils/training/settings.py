@@ -29,6 +29,7 @@ class FitConfig:
     clip_norm: float = 10.0  # largest norm of the whole gradient
     augment: bool = True
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    keep: Literal["best", "last"] = "best"  # whose weights: the epoch best by the goal, or the last one
     patience: int = 0  # epochs without a better goal before stopping; 0: never stop early
     checkpoint_steps: int = 200  # steps between checkpoints inside an epoch; each epoch ends with one
     goal: Goal = field(default_factory=Goal)
@@ -41,6 +42,7 @@ class FitConfig:
             require(getattr(self, name) > 0, f"fit.{name} is {getattr(self, name)}; wanted more than 0", ConfigError)
         for name in ("momentum", "weight_decay", "patience"):
             require(getattr(self, name) >= 0, f"fit.{name} is {getattr(self, name)}; wanted 0 or more", ConfigError)
+        require(not self.patience or self.keep == "best", "fit.patience needs fit.keep = best", ConfigError)
         require(0 <= self.warmup <= 1, f"fit.warmup is {self.warmup}; wanted a share in [0, 1]", ConfigError)
 
 

@@ -64,6 +64,14 @@ def test_without_a_validation_split_the_last_epoch_is_taken():
     assert "dice" not in result.history[0]
 
 
+def test_the_last_weights_are_kept_on_request_whatever_the_scores():
+    goal = Goal(metric="lr", direction="maximize")  # falls from epoch to epoch
+    first, last = train(goal=goal), train(goal=goal, keep="last")
+    assert (first.best_epoch, last.best_epoch) == (1, 2)
+    assert last.best == last.history[-1]["lr"]
+    assert weights_hash(first) != weights_hash(last)
+
+
 def test_an_unknown_goal_is_named():
     with pytest.raises(InputError, match="'accuracy' is not among"):
         train(goal=Goal(metric="accuracy"))

@@ -47,6 +47,7 @@ def test_adamw_and_sgd_carry_their_settings():
         ({"lr": 0.0}, "fit.lr is 0"),
         ({"lr": -1}, "fit.lr is -1"),
         ({"warmup": 2.0}, "fit.warmup is 2"),
+        ({"patience": 3, "keep": "last"}, "needs fit.keep = best"),
         ({"patience": -1}, "fit.patience is -1"),
         ({"optimizer": "lion"}, "optimizer is 'lion'"),
         ({"goal": {"metric": "dice", "direction": "up"}}, "direction is 'up'"),
