@@ -85,6 +85,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first setting, in the order of dotted names, in which two nested settings differ: (name, old, new).
+
+    A setting that one of them lacks stands as None; None when they are equal.
+    """
+    before, after = flatten(old), flatten(new)
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            return name, before.get(name), after.get(name)
+    return None
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Turn ``["fit.lr=1e-3", "model.width=24"]`` into nested settings; values are JSON where they can be, else text.
 

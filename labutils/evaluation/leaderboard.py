@@ -18,7 +18,7 @@ from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, paired_difference
 from labutils.evaluation.draws import Draw
 from labutils.evaluation.evaluate import as_json, evaluate
-from labutils.evaluation.passport import check_passport
+from labutils.evaluation.passport import check_passport, describe_store
 from labutils.evaluation.scores import METRICS
 
 KEPT = ("dice", "iou", "ged2_v", "ged2_u", "hungarian_iou")  # metrics whose scores by case a table keeps
@@ -34,18 +34,6 @@ class Row:
     draw: Draw
     passport: Mapping[str, Any]
     parameters: int | None = None  # weights of the model
-
-
-def data_entry(store: Store) -> dict[str, Any]:
-    """What a passport says of a split."""
-    return {
-        "name": store.card.name,
-        "split": store.split,
-        "source": store.source,
-        "cases": len(store),
-        "patients": len(set(store.patients)),
-        "manifest": store.manifest,
-    }
 
 
 def make_table(
@@ -84,7 +72,7 @@ def make_table(
         )
     table = {
         "title": title,
-        "data": data_entry(store),
+        "data": describe_store(store),
         "samples": samples,
         "seed": seed,
         "resamples": resamples,

@@ -13,6 +13,7 @@ import torch
 
 import labutils
 from labutils.core.checks import DataError
+from labutils.data.store import Store
 
 PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "lightning-fabric", "safetensors", "pylidc")
 FIELDS = ("config", "data", "seed", "code", "packages", "device", "definitions", "weights_sha256")
@@ -51,6 +52,18 @@ def device_name(device: torch.device) -> str:
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
+def describe_store(store: Store) -> dict[str, Any]:
+    """What a passport says of the cases of a split."""
+    return {
+        "name": store.card.name,
+        "split": store.split,
+        "source": store.source,
+        "cases": len(store),
+        "patients": len(set(store.patients)),
+        "manifest": store.manifest,
+    }
+
+
 def make_passport(
     *,
     config: Mapping[str, Any],
@@ -64,7 +77,7 @@ def make_passport(
 
     Args:
         config: every setting of the model, its training and its scoring.
-        data: for each split used its name, split, source, number of cases and manifest hash.
+        data: for each split used, what `describe_store` says.
         seed: what all chance derives from.
         device: what it ran on.
         definitions: ids of the metric definitions used.

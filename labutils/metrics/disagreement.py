@@ -39,7 +39,9 @@ def ged_squared(samples: Tensor, raters: Tensor, present: Tensor | None = None, 
         InputError: sizes differ, not torch.bool, no sample, rater or pixel, a case without raters, an unknown
             estimator, or ``"U"`` with one sample.
     Notes:
-        V exceeds U by E[d(S,S')]/S + E[d(Y,Y')]/R, so compare models only at equal S and equal raters.
+        V exceeds U by E[d(S,S')]/S + E[d(Y,Y')]/R (means without self-pairs), so compare models only at equal S and
+        equal raters. Samples copied from the case's own raters are no independent draws: U then averages
+        -E[d(Y,Y')]/R, below 0.
         Source: Szekely and Rizzo 2013; Kohl et al. 2018 (arXiv 1806.05034), where the V-statistic is reported.
     """
     require_choice("estimator", estimator, ESTIMATORS, InputError)

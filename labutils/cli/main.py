@@ -1,0 +1,148 @@
+"""What can be asked of ``labutils``, and how. Nothing heavy is imported before a command is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labutils import __version__
+from labutils.cli.errors import OneSentence
+from labutils.core.notice import RESEARCH_USE
+
+app = typer.Typer(
+    cls=OneSentence,
+    help=f"Segment medical images when experts disagree. {RESEARCH_USE}",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[str, typer.Option("--data", help="name of the dataset; labutils doctor lists them")]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="the most cases of a split")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda or cuda:N; else a GPU if there is one")]
+Config = Annotated[Path | None, typer.Option("--config", help=".json or .toml file of settings")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting, such as fit.lr=0.001; many times")
+]
+Tracking = Annotated[
+    str | None,
+    typer.Option("--tracking", help="MLflow store (http, postgresql or sqlite address); else mlflow.db beside the run"),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"labutils {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and leave")
+    ] = False,
+) -> None: ...
+
+
+@app.command(epilog=RESEARCH_USE)
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
+    """Say what this computer has: versions, threads, GPU, data and where they were looked for, writable folders."""
+    from labutils.cli import doctor as command
+
+    command.doctor(as_json=as_json)
+
+
+@app.command(epilog=RESEARCH_USE)
+def train(
+    model: Annotated[str, typer.Argument(help="name of the model, such as unet")],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="run folder; one that was interrupted goes on")],
+    root: Root = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    track: Annotated[bool, typer.Option("--track", help="keep the run in MLflow as well")] = False,
+    tracking: Tracking = None,
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Train a model on the split "train" and keep the weights that are best on "validate".
+
+    Settings are model.* and fit.*. Without files for "validate", a fifth of the training patients is held out.
+    """
+    from labutils.cli import train as command
+    from labutils.cli.settings import read_tables
+
+    command.train(
+        model,
+        data,
+        out,
+        root=root,
+        settings=read_tables(config, assignments or (), command.TABLES),
+        tracking=command.tracking_of(track, tracking),
+        device=device,
+        limit=limit,
+    )
+
+
+@app.command(epilog=RESEARCH_USE)
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    data: Data,
+    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate")],
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the scores go")],
+    root: Root = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
+    sampler: Annotated[
+        str, typer.Option("--sampler", help="model, random-threshold or independent-pixels: how answers are drawn")
+    ] = "model",
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", metavar="DIR", help="folder for maps of the mean probability")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of the draws and the intervals")] = 0,
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Score a run case by case, with intervals over patients; cases without masks get predictions only."""
+    from labutils.cli import evaluate as command
+
+    request = command.Request(run, data, split, json_file, samples, sampler, predictions, seed)
+    command.evaluate_run(request, root=root, device=device, limit=limit)
+
+
+@app.command(epilog=RESEARCH_USE)
+def search(
+    data: Data,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="trials the study shall have in all")],
+    out: Annotated[Path, typer.Option("--out", help="study folder; one that is there already goes on")],
+    root: Root = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    tracking: Tracking = None,
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Search the U-Net's learning rate and width; settings are model.*, fit.* and search.*."""
+    from labutils.cli import search as command
+    from labutils.cli.settings import read_tables
+
+    command.search(
+        data,
+        out,
+        trials,
+        root=root,
+        settings=read_tables(config, assignments or (), command.TABLES),
+        tracking=tracking,
+        device=device,
+        limit=limit,
+    )
+
+
+def run() -> None:
+    """The entry of the console script."""
+    app(prog_name="labutils")

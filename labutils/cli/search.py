@@ -1,0 +1,72 @@
+"""``labutils search``: the U-Net's learning rate and width, searched in a study folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from optuna.trial import FrozenTrial
+
+from labutils.cli.runs import require_own_folder
+from labutils.cli.settings import model_config
+from labutils.cli.stores import counted, training_stores
+from labutils.cli.train import cost, require_goal
+from labutils.core.config import from_dict, to_dict
+from labutils.core.runtime import pick_device, rng_for
+from labutils.models.registry import build
+from labutils.search.redact import redacted
+from labutils.search.space import SearchConfig
+from labutils.search.study import BEST, MODEL, STUDY, Study
+from labutils.search.tracking import Tracker
+from labutils.training.settings import FitConfig
+
+TABLES = ("model", "fit", "search")
+
+
+def search(
+    data: str,
+    out: Path,
+    trials: int,
+    *,
+    root: Path | None,
+    settings: Mapping[str, Any],
+    tracking: str | None,
+    device: str | None,
+    limit: int | None,
+) -> None:
+    """Bring the study in `out` to `trials` trials; everything is checked before anything is written."""
+    where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
+    plan = from_dict(SearchConfig, settings["search"], "search")
+    require_own_folder(out, "study folder", STUDY)
+    stores = training_stores(data, root, limit)
+    model = model_config(MODEL, settings["model"], stores.train)
+    network = build(MODEL, model, rng_for(config.seed, "weights"))
+    require_goal(network, stores, config, where)
+    typer.echo(f"learn from {counted(stores.train)}; compare on {counted(stores.validate)}")
+    typer.echo(f"one trial of width {model.width}: {cost(network, stores, config, where)}")
+    tracker = Tracker(out.absolute().parent, tracking)
+    study = Study(
+        out,
+        train=stores.train,
+        validate=stores.validate,
+        model=to_dict(model),
+        config=config,
+        search=plan,
+        tracker=tracker,
+        device=where,
+    )
+    result = study.run(trials, on_trial=_tell)
+    typer.echo(f"{len(result.trials)} trials in {redacted(tracker.uri)}")
+    if result.value is None:
+        typer.echo("no trial is complete, so there are no best settings")
+    else:
+        typer.echo(f"best {config.goal.metric} {result.value:.4f}; its settings are in {out / BEST}")
+
+
+def _tell(trial: FrozenTrial) -> None:
+    params = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
+    value = "" if trial.value is None else f", value {trial.value:.4f}"
+    why = trial.user_attrs.get("error")
+    typer.echo(f"trial {trial.number}: {trial.state.name.lower()} with {params}{value}{f' ({why})' if why else ''}")

@@ -1,0 +1,59 @@
+"""Settings from a file and from the command line, and whether a network fits the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labutils.core.checks import ConfigError, InputError, require, require_choice
+from labutils.core.config import merge, parse_assignments, read_settings
+from labutils.data.store import Store
+from labutils.models.registry import MODELS, make_config
+
+
+def read_tables(config: Path | None, assignments: Sequence[str], tables: Sequence[str]) -> dict[str, Any]:
+    """The tables of settings of a file, with those of the command line in their place.
+
+    Args:
+        config: a ``.json`` or ``.toml`` file, or None.
+        assignments: ``key=value`` each.
+        tables: the names a table may have; one that is not given is empty.
+    Raises:
+        ConfigError: a file or an assignment that cannot be read, or a table of another name.
+    """
+    given = merge(read_settings(config) if config else {}, parse_assignments(assignments))
+    for name, table in given.items():
+        wanted = " or ".join(f"{table}.*" for table in tables)
+        require(name in tables, f"there is no setting {name!r}; wanted {wanted}", ConfigError)
+        require(isinstance(table, Mapping), f"{name} is {table!r}; wanted {name}.<setting>", ConfigError)
+    return {name: given.get(name, {}) for name in tables}
+
+
+def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
+    """The configuration of a model for this data: channels and classes follow the data unless they are set.
+
+    Raises:
+        ConfigError: no such model or setting.
+        InputError: channels or classes were set to what the data do not have.
+    """
+    require_choice("model", name, tuple(MODELS))
+    fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
+    of_data = {"channels": store.image.shape[1], "classes": store.card.classes}
+    config = make_config(name, {key: value for key, value in of_data.items() if key in fields} | dict(settings))
+    require_fits(config, store)
+    return config
+
+
+def require_fits(config: Any, store: Store) -> None:
+    """Refuse data with other channels or classes than the network's.
+
+    Raises:
+        InputError: they differ.
+    """
+    where = f"{store.card.name}/{store.split}"
+    for name, there in (("channels", store.image.shape[1]), ("classes", store.card.classes)):
+        wanted = getattr(config, name, there)
+        if wanted != there:
+            raise InputError(f"the network has {wanted} {name} and {where} has {there}; wanted them equal")

@@ -1,0 +1,68 @@
+"""The cases a training learns from and those that choose its best epoch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from labutils.core.checks import DataError, require
+from labutils.data import catalog
+from labutils.data.splits import assert_disjoint, cross_validation
+from labutils.data.store import Store
+
+HELD_OUT = 5  # one patient in so many
+SPLIT_SEED = 0  # not the seed of the training: runs that differ in it are compared on the same patients
+
+
+class Stores(NamedTuple):
+    """Two stores that share no patient."""
+
+    train: Store
+    validate: Store
+
+
+def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
+    """The splits "train" and "validate" of a dataset.
+
+    Where "validate" has no files, or no masks, a fifth of the patients of "train" is held out in its place, the same
+    ones whatever the settings of the training are.
+
+    Args:
+        name: of the dataset.
+        root: its folder or the folder's parent, as for `labutils.data.catalog.load`.
+        limit: the most cases of each split.
+    Raises:
+        ConfigError: no such dataset.
+        DataError: files are missing or damaged, the training cases have no masks, a patient is in both splits, or
+            there is one patient only and nobody to hold out.
+    """
+    train = catalog.load(name, "train", root=root, limit=limit)
+    require(train.labeled, f"{name}/train has no masks to learn from", DataError)
+    if "validate" in catalog.available(name, root):
+        validate = catalog.load(name, "validate", root=root, limit=limit)
+        if validate.labeled:
+            assert_disjoint({"train": train, "validate": validate})
+            return Stores(train, validate)
+    return hold_out(train)
+
+
+def hold_out(store: Store) -> Stores:
+    """A fifth of a store's patients, at least one, apart from the others.
+
+    Raises:
+        DataError: there is one patient only.
+    """
+    patients = len(set(store.patients))
+    where = f"{store.card.name}/{store.split}"
+    require(patients >= 2, f"{where} has cases of one patient only and there is no validate split", DataError)
+    kept, held = cross_validation(store.patients, min(HELD_OUT, patients), SPLIT_SEED)[0]
+    return Stores(
+        replace(store.subset(kept), split=f"{store.split}, patients not held out"),
+        replace(store.subset(held), split=f"{store.split}, patients held out"),
+    )
+
+
+def counted(store: Store) -> str:
+    """How much a store holds, for a person."""
+    return f"{len(store)} cases of {len(set(store.patients))} patients from {store.card.name}/{store.split}"

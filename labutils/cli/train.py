@@ -1,0 +1,167 @@
+"""``labutils train``: a run folder from a model's name, settings and a dataset."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from labutils.cli.runs import PASSPORT, command_line, require_own_folder, same_run
+from labutils.cli.settings import model_config
+from labutils.cli.stores import Stores, counted, training_stores
+from labutils.core.checks import ConfigError, DataError, NumericsError, WeightsError, require
+from labutils.core.config import from_dict, to_dict
+from labutils.core.files import read_json, write_json
+from labutils.core.runtime import pick_device, rng_for
+from labutils.data.loading import steps_per_epoch
+from labutils.evaluation.passport import describe_store, make_passport, package_versions
+from labutils.evaluation.scores import METRICS
+from labutils.models.base import Model
+from labutils.models.registry import build
+from labutils.search.redact import redacted
+from labutils.training.callbacks import Curves, Pictures, ProgressBar
+from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
+from labutils.training.estimate import estimate
+from labutils.training.fit import Callback, FitResult, fit, validation_scores
+from labutils.training.settings import FitConfig
+from labutils.training.tensors import content_hash
+
+TABLES = ("model", "fit")
+PICTURES, TRACKED = "pictures", "tracking.json"
+
+
+def tracking_of(track: bool, address: str | None) -> str | None:
+    """The store to track in: None for none, "" for the one beside the run, or an address."""
+    return address or ("" if track else None)
+
+
+def train(
+    model: str,
+    data: str,
+    out: Path,
+    *,
+    root: Path | None,
+    settings: Mapping[str, Any],
+    tracking: str | None,
+    device: str | None,
+    limit: int | None,
+) -> None:
+    """Train, or go on with, the run in `out`; everything is checked before anything is written."""
+    where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
+    require_own_folder(out, "run folder", RUN)
+    stores = training_stores(data, root, limit)
+    network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
+    require_goal(network, stores, config, where)
+    asked = describe_run(model, network, config, stores, data, root)
+    known = same_run(out, asked)
+    if known and (out / PASSPORT).exists():
+        return _report_finished(out)
+    typer.echo(f"learn from {counted(stores.train)}; choose on {counted(stores.validate)}")
+    typer.echo(f"{model} on {where}: {cost(network, stores, config, where)}")
+    if not known:
+        write_json(out / RUN, asked | {"versions": package_versions(), "command": command_line()})
+    with contextlib.ExitStack() as stack:
+        callbacks: list[Callback] = [ProgressBar(), Curves(out), Pictures(out / PICTURES)]
+        tracked = None if tracking is None else stack.enter_context(_tracked(out, tracking, asked))
+        if tracked is not None:
+            callbacks.append(_epochs_of(tracked))
+        result = fit(network, stores.train, stores.validate, config, device=where, run=out, callbacks=callbacks)
+        require(result.best is not None, f"{config.goal.metric} is undefined in every epoch", NumericsError)
+        passport = _passport(asked, result, config, where)
+        if tracked is not None:
+            tracked.log_json(PASSPORT, passport)
+        write_json(out / PASSPORT, passport)
+    return _report(out, passport)
+
+
+def require_goal(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> None:
+    """Refuse a goal that no epoch will have, before hours are spent; tries the network on one case on the way.
+
+    Raises:
+        ConfigError: the goal's metric is not among an epoch's scores.
+    """
+    scores = validation_scores(network.to(device), stores.validate.subset([0]), config, device)
+    names = sorted({"lr", *scores, *(f"train_{name[4:]}" for name in scores if name.startswith("val_"))})
+    metric = config.goal.metric
+    require(metric in names, f"fit.goal.metric is {metric!r}; wanted one of {', '.join(names)}", ConfigError)
+
+
+def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> str:
+    """What the training will take, as a sentence; one step is measured."""
+    batch = stores.train.batch(range(min(config.batch_size, len(stores.train)))).to(device)
+    steps = config.epochs * steps_per_epoch(len(stores.train), config.batch_size)
+    states = {"adamw": 2, "sgd": 1}[config.optimizer]
+    return f"{estimate(network.to(device), batch, steps, states).sentence()} for {config.epochs} epochs"
+
+
+def describe_run(
+    model: str, network: Model, config: FitConfig, stores: Stores, data: str, root: Path | None
+) -> dict[str, Any]:
+    """What was asked for, as it stands in ``run.json``."""
+    return {
+        "model": model,
+        "settings": to_dict(network.config),
+        "fit": to_dict(config),
+        "data": {
+            "name": data,
+            "root": None if root is None else str(root.expanduser().absolute()),
+            "splits": [describe_store(store) for store in stores],
+        },
+    }
+
+
+def _tracked(out: Path, address: str, asked: Mapping[str, Any]) -> Any:
+    """The run in the tracking store: a new one, or that of the interrupted training."""
+    from labutils.search.tracking import Tracker
+
+    tracker = Tracker(out.absolute().parent, address or None)
+    if (out / TRACKED).exists():
+        return tracker.resume(str(read_json(out / TRACKED)["mlflow_run_id"]))
+    manifests = {part["split"]: part["manifest"] for part in asked["data"]["splits"]}
+    settings = {"model": {"name": asked["model"], **asked["settings"]}, "fit": asked["fit"], "data": manifests}
+    tracked = tracker.start(out.name, settings)
+    write_json(out / TRACKED, {"mlflow_run_id": tracked.id, "store": redacted(tracker.uri)})
+    return tracked
+
+
+def _epochs_of(tracked: Any) -> Callback:
+    from labutils.search.tracking import TrackEpochs
+
+    return TrackEpochs(tracked)
+
+
+def _passport(asked: Mapping[str, Any], result: FitResult, config: FitConfig, device: torch.device) -> dict[str, Any]:
+    goal = config.goal
+    passport = make_passport(
+        config={name: asked[name] for name in ("model", "settings", "fit")},
+        data=asked["data"]["splits"],
+        seed=config.seed,
+        device=device,
+        definitions=[METRICS[name].id for name in ("dice", "iou")],
+        weights_sha256=content_hash(result.network.state_dict()),
+    )
+    best = {"metric": goal.metric, "direction": goal.direction, "value": result.best, "epoch": result.best_epoch}
+    return passport | {"best": best, "epochs": len(result.history), "seconds": round(result.seconds, 1)}
+
+
+def _report(out: Path, passport: Mapping[str, Any]) -> None:
+    best = passport["best"]
+    way = "highest" if best["direction"] == "maximize" else "lowest"
+    typer.echo(
+        f"{way} {best['metric']} {best['value']:.4f} after epoch {best['epoch']} of {passport['epochs']}; "
+        f"weights in {out / WEIGHTS}"
+    )
+
+
+def _report_finished(out: Path) -> None:
+    """Say again how a finished run ended; its weights must still be those of its passport."""
+    passport = read_json(out / PASSPORT)
+    if content_hash(load_trained(out).state_dict()) != passport.get("weights_sha256"):
+        raise WeightsError(f"{out / WEIGHTS} holds other weights than {out / PASSPORT} says")
+    require("best" in passport, f"{out / PASSPORT} does not say how the run ended", DataError)
+    typer.echo("this run is finished already")
+    _report(out, passport)

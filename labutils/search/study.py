@@ -1,0 +1,260 @@
+"""A search over the U-Net's learning rate and width: an Optuna study whose trials are runs of an MLflow store.
+
+One `Goal`, that of the training settings, says which number the study compares, the pruner looks at and a trial
+returns, and which way is better. What trial n proposes follows from the seed, n and the trials before it, so a search
+that was stopped and asked for again proposes what it would have proposed.
+
+A study folder holds::
+
+    study.db       the study, an Optuna database; labutils search with the same settings goes on from it
+    study.lock     held while a search runs: two at a time would each take the other's trials for dead
+    trials.json    one row a trial
+    best.json      the best settings, as labutils train --config takes them
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+import torch
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from labutils.core.checks import ConfigError, DataError, NumericsError, require
+from labutils.core.config import first_difference, from_dict, merge, to_dict
+from labutils.core.files import write_json
+from labutils.core.runtime import numpy_rng_for, rng_for
+from labutils.core.types import Goal
+from labutils.data.store import Store
+from labutils.evaluation.passport import describe_store, make_passport
+from labutils.evaluation.scores import METRICS
+from labutils.models.registry import build, make_config
+from labutils.search.space import SearchConfig, suggest
+from labutils.search.tracking import TrackedRun, TrackEpochs, Tracker
+from labutils.training.fit import Callback, Epoch, fit
+from labutils.training.settings import FitConfig
+from labutils.training.tensors import content_hash
+
+MODEL = "unet"
+STUDY, LOCK, TRIALS, BEST = "study.db", "study.lock", "trials.json", "best.json"
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+RUN_ID = "mlflow_run_id"  # attribute of a study and of a trial
+TRIAL_ERRORS = (NumericsError, torch.OutOfMemoryError)  # what settings can be blamed for; anything else ends the search
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class StudyResult(NamedTuple):
+    """How a search stands."""
+
+    best: dict[str, Any] | None  # settings of the best trial, tables model and fit; None where no trial is complete
+    value: float | None  # its value of the goal
+    trials: list[dict[str, Any]]  # one row a trial
+
+
+class ReportGoal(Callback):
+    """Tells a trial the goal's value after each epoch, and ends it where the pruner says so."""
+
+    def __init__(self, trial: optuna.Trial, goal: Goal) -> None:
+        self.trial, self.goal = trial, goal
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Report, and ask."""
+        self.trial.report(epoch.scores[self.goal.metric], epoch.number)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(f"stopped after epoch {epoch.number}")
+
+
+class Study:
+    """A study folder, and what its trials share.
+
+    Args:
+        out: the study folder.
+        train: cases to learn from.
+        validate: cases that give the goal's value.
+        model: settings of the U-Net; the width is searched over.
+        config: how to train; the learning rate is searched over, and ``config.goal`` is the goal of the study.
+        search: the space, and how it is searched.
+        tracker: where the runs go.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        *,
+        train: Store,
+        validate: Store,
+        model: Mapping[str, Any],
+        config: FitConfig,
+        search: SearchConfig,
+        tracker: Tracker,
+        device: torch.device,
+    ) -> None:
+        self.out, self.train, self.validate, self.tracker, self.device = out, train, validate, tracker, device
+        self.config, self.search = config, search
+        self.settings = {"model": to_dict(make_config(MODEL, model)), "fit": to_dict(config)}
+        self.data = [describe_store(store) for store in (train, validate)]
+
+    def run(self, trials: int, on_trial: Callable[[FrozenTrial], None] | None = None) -> StudyResult:
+        """Bring the study to `trials` trials that ended; those it has are kept.
+
+        A trial whose loss is not finite, or that does not fit into the GPU's memory, is recorded as failed and counts;
+        one that was killed is recorded as failed and does not count.
+
+        Raises:
+            ConfigError: fewer than one trial, or the folder holds a study with other settings or other data.
+            DataError: another search is running in the folder, or its database cannot be used.
+            TrackingError: the store of runs cannot be reached, or does not know the study.
+        """
+        require(trials >= 1, f"trials is {trials}; wanted 1 or more", ConfigError)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with _only_one(self.out), _database(self.out):
+            study = optuna.create_study(
+                storage=f"sqlite:///{self.out.absolute() / STUDY}",
+                study_name="search",
+                direction=self.config.goal.direction,
+                pruner=optuna.pruners.MedianPruner(self.search.unpruned_trials, self.search.unpruned_epochs),
+                load_if_exists=True,
+            )
+            self._require_same(study)
+            with self._parent(study) as parent:
+                self._bury(study, parent)
+                while len([t for t in study.trials if counts(t)]) < trials:
+                    study.sampler = self._sampler(len(study.trials))
+                    study.optimize(lambda trial: self._trial(trial, parent), n_trials=1, catch=TRIAL_ERRORS)
+                    if on_trial:
+                        on_trial(study.trials[-1])
+                return self._result(study, parent)
+
+    def _require_same(self, study: optuna.Study) -> None:
+        wanted = {
+            **self.settings,
+            "search": to_dict(self.search),
+            "data": {d["split"]: d["manifest"] for d in self.data},
+        }
+        there = study.user_attrs.get("settings")
+        if there is None:
+            study.set_user_attr("settings", wanted)
+        elif difference := first_difference(there, wanted):
+            name, old, new = difference
+            raise ConfigError(f"{self.out} holds a study with {name} = {old!r}, not {new!r}; choose another folder")
+
+    def _parent(self, study: optuna.Study) -> TrackedRun:
+        if RUN_ID in study.user_attrs:
+            return self.tracker.resume(study.user_attrs[RUN_ID])
+        parent = self.tracker.start(self.out.name, {**self.settings, "search": to_dict(self.search)})
+        study.set_user_attr(RUN_ID, parent.id)
+        return parent
+
+    def _bury(self, study: optuna.Study, parent: TrackedRun) -> None:
+        """Mark what an earlier process left running as failed and killed; nothing else can be running here."""
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+        for run in self.tracker.children(parent.id):
+            if run.info.status == "RUNNING":
+                TrackedRun(self.tracker, run.info.run_id).end("KILLED")
+
+    def _sampler(self, number: int) -> TPESampler:
+        seed = int(numpy_rng_for(self.search.seed, "trial", number).integers(2**31))
+        return TPESampler(seed=seed, n_startup_trials=self.search.random_trials)
+
+    def _trial(self, trial: optuna.Trial, parent: TrackedRun) -> float:
+        settings = merge(self.settings, suggest(trial, self.search.space))
+        with self.tracker.start(f"{self.out.name}-{trial.number}", settings, parent=parent.id) as run:
+            trial.set_user_attr(RUN_ID, run.id)
+            run.tag("trial", trial.number)
+            try:
+                return self._fit(trial, settings, run)
+            except TRIAL_ERRORS as error:
+                trial.set_user_attr("error", str(error))
+                raise
+            except optuna.TrialPruned:
+                run.tag("pruned", "true")
+                run.end("KILLED")  # MLflow has no word of its own for it
+                raise
+
+    def _fit(self, trial: optuna.Trial, settings: Mapping[str, Any], run: TrackedRun) -> float:
+        config = from_dict(FitConfig, settings["fit"], "fit")
+        network = build(MODEL, make_config(MODEL, settings["model"]), rng_for(config.seed, "weights"))
+        run.log_json("passport.json", self._passport(settings, None))
+        watchers = (TrackEpochs(run), ReportGoal(trial, config.goal))
+        result = fit(network, self.train, self.validate, config, device=self.device, callbacks=watchers)
+        run.log_json("passport.json", self._passport(settings, content_hash(result.network.state_dict())))
+        if result.best is None:
+            raise NumericsError(f"{config.goal.metric} is undefined in every epoch")
+        return result.best
+
+    def _passport(self, settings: Mapping[str, Any], weights: str | None) -> dict[str, Any]:
+        return make_passport(
+            config=settings,
+            data=self.data,
+            seed=self.config.seed,
+            device=self.device,
+            definitions=[METRICS[name].id for name in ("dice", "iou")],
+            weights_sha256=weights,
+        )
+
+    def _result(self, study: optuna.Study, parent: TrackedRun) -> StudyResult:
+        rows = [_row(trial) for trial in study.trials]
+        complete = study.get_trials(states=(TrialState.COMPLETE,))
+        best = merge(self.settings, _settings(study.best_trial, self.search)) if complete else None
+        value = study.best_value if complete else None
+        write_json(self.out / TRIALS, rows)
+        parent.log_json(TRIALS, {"trials": rows})
+        parent.log_json("passport.json", self._passport({**self.settings, "search": to_dict(self.search)}, None))
+        if best is not None and value is not None:
+            write_json(self.out / BEST, best)
+            parent.log_json(BEST, best)
+            parent.tag("best_trial", study.best_trial.number)
+            parent.log_epochs([{self.config.goal.metric: value}], first=len(rows))
+        return StudyResult(best, value, rows)
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial ended by itself: complete, pruned, or failed by its own settings."""
+    return trial.state in ENDED or "error" in trial.user_attrs
+
+
+def _settings(trial: FrozenTrial, search: SearchConfig) -> dict[str, Any]:
+    return suggest(optuna.trial.FixedTrial(trial.params), search.space)
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    known = trial.value is not None and math.isfinite(trial.value)
+    return {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        "value": trial.value if known else None,  # of a pruned trial: the last one reported
+        "params": trial.params,
+        "epochs": len(trial.intermediate_values),
+        "error": trial.user_attrs.get("error"),
+        RUN_ID: trial.user_attrs.get(RUN_ID),
+    }
+
+
+@contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+    with open(out / LOCK, "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"another search is running in {out}; wait for it, or choose another folder") from error
+        yield
+
+
+@contextmanager
+def _database(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise DataError(f"the study's database {out / STUDY} cannot be used: {reason}") from error
