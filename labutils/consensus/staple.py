@@ -13,6 +13,7 @@ result equals ITK's filter to rounding wherever that one is defined. Differences
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -138,7 +139,7 @@ def count_patterns(masks: np.ndarray, seen: np.ndarray) -> Counted:
     if raters <= _CODED_RATERS:
         code = np.zeros(masks.shape[1], np.uint16)
         for rater in np.flatnonzero(seen):
-            code |= masks[rater].astype(np.uint16) << np.uint16(rater)
+            code += masks[rater] * np.uint16(1 << rater)
         histogram = np.bincount(code)
         codes = np.flatnonzero(histogram)
         pixels = histogram[codes]
@@ -159,39 +160,36 @@ def _expectation_maximization(
     ballots = np.concatenate([votes & seen, ~votes & seen], axis=1).astype(np.float64)  # (P, 2R): marked, left
     mean_vote = votes.sum(axis=1, where=seen) / seen.sum(axis=1)
     if mean_vote.max() == 0 or mean_vote.min() == 1:  # all empty or all full: nothing to estimate
-        unknown = np.full(votes.shape[1], np.nan)
-        return _Estimate(mean_vote, *_rates(mean_vote, pixels, ballots, unknown, unknown), 0, True)
+        rates = _rates(mean_vote, pixels, ballots, np.full((2, 2, votes.shape[1]), np.nan))
+        return _Estimate(mean_vote, rates[0, 0], rates[1, 1], 0, True)
     share = weight * (prior if prior is not None else pixels @ mean_vote / pixels.sum())
-    sensitivity = specificity = np.full(votes.shape[1], 1.0 if start is None else start)
-    posterior = mean_vote if start is None else _posterior(ballots, sensitivity, specificity, share)
+    guess = 1.0 if start is None else start
+    rates = np.repeat([[[guess], [1 - guess]], [[1 - guess], [guess]]], votes.shape[1], axis=2)
+    posterior = mean_vote if start is None else _posterior(ballots, rates, share)
     for iteration in range(1, max_iterations + 1):
-        before = sensitivity, specificity
-        sensitivity, specificity = _rates(posterior, pixels, ballots, *before)
-        posterior = _posterior(ballots, sensitivity, specificity, share)
-        moved = max(np.abs(sensitivity - before[0]).max(), np.abs(specificity - before[1]).max())
+        before, rates = rates, _rates(posterior, pixels, ballots, rates)
+        posterior = _posterior(ballots, rates, share)
         # from the votes' mean there is nothing to compare the first rates with
-        converged = bool(moved <= tolerance) and (iteration > 1 or start is not None)
+        converged = (iteration > 1 or start is not None) and bool(np.abs(rates - before).max() <= tolerance)
         if converged:
             break
-    return _Estimate(posterior, sensitivity, specificity, iteration, converged)
+    return _Estimate(posterior, rates[0, 0], rates[1, 1], iteration, converged)
 
 
-def _rates(
-    posterior: np.ndarray, pixels: np.ndarray, ballots: np.ndarray, sensitivity: np.ndarray, specificity: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """M-step: the rates given the posterior; the given ones stay where a rater saw no pixel of that class."""
-    tallies = np.stack([pixels * posterior, pixels * (1 - posterior)]) @ ballots
-    (true_positive, false_negative), (false_positive, true_negative) = tallies.reshape(2, 2, -1)
-    positive, negative = true_positive + false_negative, true_negative + false_positive
-    return (
-        np.divide(true_positive, positive, out=sensitivity.copy(), where=positive > 0),
-        np.divide(true_negative, negative, out=specificity.copy(), where=negative > 0),
-    )
+def _rates(posterior: np.ndarray, pixels: np.ndarray, ballots: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """M-step: chance (2, 2, R) that a rater marks or leaves (second axis) a foreground or background pixel (first).
+
+    The chances `before` stay where a rater saw no pixel of that class.
+    """
+    weights = np.empty((2, len(pixels)))
+    np.multiply(pixels, posterior, out=weights[0])
+    np.subtract(pixels, weights[0], out=weights[1])
+    tallies = (weights @ ballots).reshape(2, 2, -1)
+    totals = tallies.sum(axis=1, keepdims=True)
+    return np.divide(tallies, totals, out=before.copy(), where=totals > 0)
 
 
-def _posterior(ballots: np.ndarray, sensitivity: np.ndarray, specificity: np.ndarray, share: float) -> np.ndarray:
+def _posterior(ballots: np.ndarray, rates: np.ndarray, share: float) -> np.ndarray:
     """E-step: probability that a pixel of each pattern is foreground."""
-    inside = np.concatenate([sensitivity, 1 - sensitivity])
-    outside = np.concatenate([1 - specificity, specificity])
-    weight = np.log(np.maximum(inside, _SMALLEST)) - np.log(np.maximum(outside, _SMALLEST))
-    return expit(np.log(share) - np.log1p(-share) + ballots @ weight)
+    inside, outside = np.log(np.maximum(rates, _SMALLEST)).reshape(2, -1)
+    return expit(math.log(share) - math.log1p(-share) + ballots @ (inside - outside))
