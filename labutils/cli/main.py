@@ -143,6 +143,28 @@ def search(
     )
 
 
+@app.command(epilog=RESEARCH_USE)
+def report(
+    data: Data,
+    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=".json file for the table")],
+    runs: Annotated[
+        list[str] | None, typer.Option("--run", metavar="NAME=DIR", help="a run folder and its name; many times")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="what the table is about")] = "",
+    root: Root = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
+    seed: Annotated[int, typer.Option("--seed", help="of the draws and the intervals")] = 0,
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Put runs, under every way of drawing answers, and the references beside one another in one table."""
+    from labutils.cli import report as command
+
+    request = command.Request(runs or [], data, split, out, title, samples, seed)
+    command.report(request, root=root, device=device, limit=limit)
+
+
 def run() -> None:
     """The entry of the console script."""
     app(prog_name="labutils")
