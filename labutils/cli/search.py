@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ def search(
     require_own_folder(out, "study folder", STUDY)
     stores = training_stores(data, root, limit)
     model = model_config(MODEL, settings["model"], stores.train)
-    network = build(MODEL, model, rng_for(config.seed, "weights"))
+    widest = replace(model, width=max(plan.space.widths))
+    network = build(MODEL, widest, rng_for(config.seed, "weights"))
     require_goal(network, stores, config, where)
     typer.echo(f"learn from {counted(stores.train)}; compare on {counted(stores.validate)}")
-    typer.echo(f"one trial of width {model.width}: {cost(network, stores, config, where)}")
+    typer.echo(f"a trial of the largest width: {cost(network, stores, config, where)}")
     tracker = Tracker(out.absolute().parent, tracking)
     study = Study(
         out,

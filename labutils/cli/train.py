@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def train(
         if tracked is not None:
             callbacks.append(_epochs_of(tracked))
         result = fit(network, stores.train, stores.validate, config, device=where, run=out, callbacks=callbacks)
-        require(result.best is not None, f"{config.goal.metric} is undefined in every epoch", NumericsError)
+        if result.best is None or not math.isfinite(result.best):
+            raise NumericsError(f"{config.goal.metric} is undefined, so {out} has no weights to keep")
         passport = _passport(asked, result, config, where)
         if tracked is not None:
             tracked.log_json(PASSPORT, passport)
@@ -144,16 +146,15 @@ def _passport(asked: Mapping[str, Any], result: FitResult, config: FitConfig, de
         definitions=[METRICS[name].id for name in ("dice", "iou")],
         weights_sha256=content_hash(result.network.state_dict()),
     )
-    best = {"metric": goal.metric, "direction": goal.direction, "value": result.best, "epoch": result.best_epoch}
-    return passport | {"best": best, "epochs": len(result.history), "seconds": round(result.seconds, 1)}
+    kept = {"metric": goal.metric, "direction": goal.direction, "value": result.best, "epoch": result.best_epoch}
+    return passport | {"kept": kept, "epochs": len(result.history), "seconds": round(result.seconds, 1)}
 
 
 def _report(out: Path, passport: Mapping[str, Any]) -> None:
-    best = passport["best"]
-    way = "highest" if best["direction"] == "maximize" else "lowest"
+    kept = passport["kept"]
     typer.echo(
-        f"{way} {best['metric']} {best['value']:.4f} after epoch {best['epoch']} of {passport['epochs']}; "
-        f"weights in {out / WEIGHTS}"
+        f"{passport['config']['fit']['keep']} epoch {kept['epoch']} of {passport['epochs']}: "
+        f"{kept['metric']} {kept['value']:.4f}; its weights are in {out / WEIGHTS}"
     )
 
 
@@ -162,6 +163,6 @@ def _report_finished(out: Path) -> None:
     passport = read_json(out / PASSPORT)
     if content_hash(load_trained(out).state_dict()) != passport.get("weights_sha256"):
         raise WeightsError(f"{out / WEIGHTS} holds other weights than {out / PASSPORT} says")
-    require("best" in passport, f"{out / PASSPORT} does not say how the run ended", DataError)
+    require("kept" in passport, f"{out / PASSPORT} does not say how the run ended", DataError)
     typer.echo("this run is finished already")
     _report(out, passport)

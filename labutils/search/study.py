@@ -188,8 +188,8 @@ class Study:
         watchers = (TrackEpochs(run), ReportGoal(trial, config.goal))
         result = fit(network, self.train, self.validate, config, device=self.device, callbacks=watchers)
         run.log_json("passport.json", self._passport(settings, content_hash(result.network.state_dict())))
-        if result.best is None:
-            raise NumericsError(f"{config.goal.metric} is undefined in every epoch")
+        if result.best is None or not math.isfinite(result.best):
+            raise NumericsError(f"{config.goal.metric} is undefined")
         return result.best
 
     def _passport(self, settings: Mapping[str, Any], weights: str | None) -> dict[str, Any]:
