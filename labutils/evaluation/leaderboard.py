@@ -140,13 +140,15 @@ def difference(table: Mapping[str, Any], a: str, b: str, metric: str, *, seed: i
     Raises:
         DataError: the table keeps no scores of that metric for one of the two rows.
     """
-    columns = []
-    for name in (a, b):
-        if metric not in table["values"].get(name, {}):
-            raise DataError(f"the table keeps no {metric!r} by case for {name!r}")
-        columns.append(np.array([np.nan if v is None else v for v in table["values"][name][metric]], np.float64))
     rng = numpy_rng_for(seed, "difference", a, b, metric)
-    return paired_difference(*columns, table["patients"], rng, resamples=table["resamples"])
+    first, second = _kept(table, a, metric), _kept(table, b, metric)
+    return paired_difference(first, second, table["patients"], rng, resamples=table["resamples"])
+
+
+def _kept(table: Mapping[str, Any], row: str, metric: str) -> np.ndarray:
+    if metric not in table["values"].get(row, {}):
+        raise DataError(f"the table keeps no {metric!r} by case for {row!r}")
+    return np.array([np.nan if value is None else value for value in table["values"][row][metric]], np.float64)
 
 
 def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 3) -> str:
