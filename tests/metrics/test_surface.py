@@ -110,6 +110,7 @@ def test_equals_brute_force(shape, seed, scale, tolerance):
         assert metric(a, a, spacing).item() == 0
 
 
+@pytest.mark.slow  # importing MONAI takes seconds
 @pytest.mark.parametrize(("shape", "spacing"), [((24, 31), (1.0, 1.0)), ((9, 12, 10), (2.0, 0.8, 1.3))])
 def test_equals_monai(shape, spacing):
     with warnings.catch_warnings():
