@@ -129,8 +129,9 @@ def interval_of(table: Mapping[str, Any], row: str, metric: str) -> Interval:
     """
     for entry in table["rows"]:
         if entry["name"] == row and metric in entry["summary"]:
-            cell = {key: np.nan if value is None else value for key, value in entry["summary"][metric].items()}
-            return Interval(**cell)
+            cell = entry["summary"][metric]
+            parts: dict[str, Any] = {key: np.nan if value is None else value for key, value in cell.items()}
+            return Interval(**parts)
     raise DataError(f"the table has no {metric!r} of {row!r}")
 
 

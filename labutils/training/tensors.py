@@ -16,6 +16,8 @@ from torch import Tensor
 from labutils.core.checks import WeightsError
 from labutils.core.files import atomic_write, sha256_of_bytes
 
+ENTRY = "labutils"  # the one entry of the file's metadata
+
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
@@ -33,7 +35,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     digest = content_hash(plain)
-    metadata = {"values": json.dumps(dict(values), sort_keys=True), "sha256": digest}
+    # one entry, because safetensors writes several in no fixed order and equal content must give equal bytes
+    metadata = {ENTRY: json.dumps({"values": dict(values), "sha256": digest}, sort_keys=True)}
     with atomic_write(path) as stream:
         stream.write(save(plain, metadata=metadata))
     return digest
@@ -55,14 +58,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path} does not exist") from error
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
-    if "values" not in metadata or "sha256" not in metadata:
+    if ENTRY not in metadata:
         raise WeightsError(f"{path} was not written by labutils: it carries no configuration and no hash")
-    if content_hash(tensors) != metadata["sha256"]:
-        raise WeightsError(f"{path} is damaged: its tensors do not match the hash stored with them")
     try:
-        values = json.loads(metadata["values"])
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} carries a configuration that does not parse: {error}") from error
+        entry = json.loads(metadata[ENTRY])
+        values, digest = entry["values"], entry["sha256"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} carries a configuration that does not parse: {error!r}") from error
+    if content_hash(tensors) != digest:
+        raise WeightsError(f"{path} is damaged: its tensors do not match the hash stored with them")
     if not isinstance(values, dict):
         raise WeightsError(f"{path} carries a configuration that is not a table")
     return tensors, values

@@ -73,9 +73,11 @@ def forged(header):
         (struct.pack("<Q", 2**63) + b"{}", "not a readable safetensors"),
         (forged({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}), "not a readable safetensors"),
         (forged({}), "was not written by labutils"),
-        (forged({"__metadata__": {"values": "{", "sha256": content_hash({})}}), "does not parse"),
-        (forged({"__metadata__": {"values": "[]", "sha256": content_hash({})}}), "not a table"),
-        (forged({"__metadata__": {"values": "{}", "sha256": "0"}}), "is damaged"),
+        (forged({"__metadata__": {"labutils": "{"}}), "does not parse"),
+        (forged({"__metadata__": {"labutils": "[]"}}), "does not parse"),
+        (forged({"__metadata__": {"labutils": json.dumps({"values": {}})}}), "does not parse: KeyError"),
+        (forged({"__metadata__": {"labutils": json.dumps({"values": [], "sha256": content_hash({})})}}), "not a table"),
+        (forged({"__metadata__": {"labutils": json.dumps({"values": {}, "sha256": "0"})}}), "is damaged"),
     ],
 )
 def test_forged_files_are_refused(tmp_path, content, words):

@@ -1,0 +1,45 @@
+"""One table of runs and references."""
+
+import pytest
+
+from labutils.evaluation.leaderboard import difference, read_table
+from tests.cli.asking import ask
+
+
+def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here):
+    run, _ = trained
+    answer = ask(
+        "report", "--data", "lidc-crops", "--root", crops, "--split", "validate", "--samples", "3",
+        "--run", f"net={run}", "--out", here / "table.json", "--title", "tiny",
+    )  # fmt: skip
+    assert answer.code == 0, answer
+    table = read_table(here / "table.json")
+    assert [row["name"] for row in table["rows"]] == [
+        "blank", "mean training mask", "Otsu", "rater majority", "perfect sampler",
+        "net", "net, random threshold", "net, independent pixels",
+    ]  # fmt: skip
+    assert table["title"] == "tiny"
+    kinds = {row["name"]: row["kind"] for row in table["rows"]}
+    assert (kinds["blank"], kinds["perfect sampler"], kinds["net"]) == ("reference", "oracle", "model")
+    hashes = {row["passport"]["weights_sha256"] for row in table["rows"][-3:]}
+    assert len(hashes) == 1
+    assert None not in hashes
+    assert difference(table, "rater majority", "blank", "dice").mean == pytest.approx(1)
+    assert "| net, random threshold |" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--run", "net", "--out", "t.json"], "wanted NAME=FOLDER"),
+        (["--run", "net=nowhere", "--out", "t.json"], "nowhere is not a run folder"),
+        (["--out", "t.csv"], "wanted a .json file"),
+        (["--out", "t.json", "--split", "dusk"], "'dusk'"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_writes_nothing(crops, here, words, sentence):
+    answer = ask("report", "--data", "lidc-crops", "--root", crops, "--split", "validate", *words)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert "Traceback" not in answer.err
+    assert list(here.iterdir()) == []
