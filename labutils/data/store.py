@@ -321,7 +321,8 @@ def _map_array(folder: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
     size = path.stat().st_size
     require(size == entry["bytes"], f"{path} has {size} bytes; the index says {entry['bytes']}", DataError)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # "c": what a caller writes into the array stays in memory, and torch takes it without a warning
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is not a readable array: {error}") from error
     require(array.dtype == DTYPES[name], f"{path} holds {array.dtype}; wanted {DTYPES[name]}", DataError)

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,8 +41,13 @@ def test_images_and_masks_are_mapped_not_read(folder):
     store = open_store(folder)
     for array in (store.image, store.masks, store.truth):
         assert isinstance(array.base, np.memmap)
-        assert not array.flags.writeable
     assert type(store.image) is np.ndarray
+
+
+def test_what_a_caller_writes_into_an_array_never_reaches_the_file(folder):
+    open_store(folder).image[:] = 0.25
+    assert open_store(folder, verify=True).image.std() > 0
+    torch.from_numpy(open_store(folder).image)  # a read-only array would warn here
 
 
 def test_a_subset_of_an_opened_store_counts_its_own_manifest(folder, toy_store):
