@@ -89,13 +89,14 @@ def planted_and_learned(
     return figure
 
 
-def reliability(confidence: np.ndarray, frequency: np.ndarray, counts: np.ndarray) -> Figure:
+def reliability(confidence: np.ndarray, frequency: np.ndarray, counts: np.ndarray, *, name: str = "model") -> Figure:
     """Reliability diagram: how often the foreground is there, against the probability that was said.
 
     Args:
         confidence: float (N,), mean predicted probability of each bin, in [0, 1].
         frequency: float (N,), share of foreground in each bin, in [0, 1]; on the diagonal is calibrated.
         counts: integer (N,), pixels in each bin; empty bins are left out.
+        name: who predicted, for the legend.
     Raises:
         InputError: the three differ in length.
     """
@@ -105,8 +106,8 @@ def reliability(confidence: np.ndarray, frequency: np.ndarray, counts: np.ndarra
     figure, axes = new_figure(2, 1, panel=(3.8, 2.2), sharex=True, height_ratios=(5, 2))
     top, bottom = axes[:, 0]
     top.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="calibrated")
-    top.plot(confidence[filled], frequency[filled], color=ESTIMATE, marker="o", ms=4, label="model")
-    top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of foreground")
+    top.plot(confidence[filled], frequency[filled], color=ESTIMATE, marker="o", ms=4, label=name, clip_on=False)
+    top.set(xlim=(-0.04, 1.04), ylim=(0, 1), ylabel="share of foreground")
     top.legend()
     bottom.bar(confidence[filled], counts[filled], width=0.6 / len(counts), color=ESTIMATE)
     bottom.set_yscale("log")
