@@ -16,7 +16,6 @@ from labutils.search.redact import redacted
 from labutils.training.checkpoint import RUN
 
 PASSPORT = "passport.json"
-ASKED = ("model", "settings", "fit", "data")  # what makes two runs the same
 
 
 def require_writable(folder: Path, purpose: str) -> None:
@@ -53,8 +52,11 @@ def same_run(out: Path, asked: dict[str, Any]) -> bool:
     if not (out / RUN).exists():
         return False
     there = read_json(out / RUN)
-    require(isinstance(there, dict), f"{out / RUN} holds no table; wanted what labutils train wrote", DataError)
-    if difference := first_difference(_identity(there), _identity(asked)):
+    try:
+        before = _identity(there)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{out / RUN} is not what labutils train writes; choose another folder for --out") from error
+    if difference := first_difference(before, _identity(asked)):
         name, old, new = difference
         raise ConfigError(f"{out} holds a run with {name} = {old!r}, not {new!r}; choose another folder for --out")
     return True
@@ -62,9 +64,9 @@ def same_run(out: Path, asked: dict[str, Any]) -> bool:
 
 def _identity(run: dict[str, Any]) -> dict[str, Any]:
     """What two runs are compared by; of the data their content, not where they lie."""
-    parts = run.get("data", {}).get("splits", [])
-    content = {f"split {number}": f"{part['split']} {part['manifest'][:12]}" for number, part in enumerate(parts)}
-    return {name: run.get(name) for name in ASKED[:-1]} | {"data": {"name": run.get("data", {}).get("name"), **content}}
+    data = run["data"]
+    content = {f"split {i}": f"{part['split']} {part['manifest'][:12]}" for i, part in enumerate(data["splits"])}
+    return {name: run[name] for name in ("model", "settings", "fit")} | {"data": {"name": data["name"], **content}}
 
 
 def command_line(words: Sequence[str] | None = None) -> str:

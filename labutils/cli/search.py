@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from optuna.trial import FrozenTrial
 
 from labutils.cli.runs import require_own_folder
 from labutils.cli.settings import model_config
@@ -67,8 +66,8 @@ def search(
         typer.echo(f"best {config.goal.metric} {result.value:.4f}; its settings are in {out / BEST}")
 
 
-def _tell(trial: FrozenTrial) -> None:
-    params = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
-    value = "" if trial.value is None else f", value {trial.value:.4f}"
-    why = trial.user_attrs.get("error")
-    typer.echo(f"trial {trial.number}: {trial.state.name.lower()} with {params}{value}{f' ({why})' if why else ''}")
+def _tell(row: Mapping[str, Any]) -> None:
+    params = ", ".join(f"{name} {value:.3g}" for name, value in row["params"].items())
+    value = "" if row["value"] is None else f", value {row['value']:.4f}"
+    why = f" ({row['error']})" if row["error"] else ""
+    typer.echo(f"trial {row['trial']}: {row['state']} with {params}{value}{why}")

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import typer
@@ -14,7 +14,7 @@ import typer
 from labutils.cli.runs import PASSPORT, command_line, require_own_folder, same_run
 from labutils.cli.settings import model_config
 from labutils.cli.stores import Stores, counted, training_stores
-from labutils.core.checks import ConfigError, DataError, NumericsError, WeightsError, require
+from labutils.core.checks import ConfigError, DataError, NumericsError, WeightsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
@@ -22,7 +22,7 @@ from labutils.data.loading import steps_per_epoch
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import METRICS
 from labutils.models.base import Model
-from labutils.models.registry import build
+from labutils.models.registry import MODELS, build
 from labutils.search.redact import redacted
 from labutils.training.callbacks import Curves, Pictures, ProgressBar
 from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
@@ -30,6 +30,9 @@ from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit, validation_scores
 from labutils.training.settings import FitConfig
 from labutils.training.tensors import content_hash
+
+if TYPE_CHECKING:
+    from labutils.search.tracking import TrackedRun, Tracker
 
 TABLES = ("model", "fit")
 PICTURES, TRACKED = "pictures", "tracking.json"
@@ -53,6 +56,7 @@ def train(
 ) -> None:
     """Train, or go on with, the run in `out`; everything is checked before anything is written."""
     where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
+    require_choice("model", model, tuple(MODELS))
     require_own_folder(out, "run folder", RUN)
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
@@ -63,11 +67,12 @@ def train(
         return _report_finished(out)
     typer.echo(f"learn from {counted(stores.train)}; choose on {counted(stores.validate)}")
     typer.echo(f"{model} on {where}: {cost(network, stores, config, where)}")
+    tracker = None if tracking is None else _tracker(out, tracking)
     if not known:
         write_json(out / RUN, asked | {"versions": package_versions(), "command": command_line()})
     with contextlib.ExitStack() as stack:
         callbacks: list[Callback] = [ProgressBar(), Curves(out), Pictures(out / PICTURES)]
-        tracked = None if tracking is None else stack.enter_context(_tracked(out, tracking, asked))
+        tracked = None if tracker is None else stack.enter_context(_tracked(tracker, out, asked))
         if tracked is not None:
             callbacks.append(_epochs_of(tracked))
         result = fit(network, stores.train, stores.validate, config, device=where, run=out, callbacks=callbacks)
@@ -116,11 +121,14 @@ def describe_run(
     }
 
 
-def _tracked(out: Path, address: str, asked: Mapping[str, Any]) -> Any:
-    """The run in the tracking store: a new one, or that of the interrupted training."""
-    from labutils.search.tracking import Tracker
+def _tracker(out: Path, address: str) -> Tracker:
+    from labutils.search.tracking import Tracker  # MLflow takes seconds to import
 
-    tracker = Tracker(out.absolute().parent, address or None)
+    return Tracker(out.absolute().parent, address or None)
+
+
+def _tracked(tracker: Tracker, out: Path, asked: Mapping[str, Any]) -> TrackedRun:
+    """The run in the tracking store: a new one, or that of the interrupted training."""
     if (out / TRACKED).exists():
         return tracker.resume(str(read_json(out / TRACKED)["mlflow_run_id"]))
     manifests = {part["split"]: part["manifest"] for part in asked["data"]["splits"]}
@@ -130,7 +138,7 @@ def _tracked(out: Path, address: str, asked: Mapping[str, Any]) -> Any:
     return tracked
 
 
-def _epochs_of(tracked: Any) -> Callback:
+def _epochs_of(tracked: TrackedRun) -> Callback:
     from labutils.search.tracking import TrackEpochs
 
     return TrackEpochs(tracked)

@@ -103,12 +103,15 @@ class Study:
         self.settings = {"model": to_dict(make_config(MODEL, model)), "fit": to_dict(config)}
         self.data = [describe_store(store) for store in (train, validate)]
 
-    def run(self, trials: int, on_trial: Callable[[FrozenTrial], None] | None = None) -> StudyResult:
+    def run(self, trials: int, on_trial: Callable[[dict[str, Any]], None] | None = None) -> StudyResult:
         """Bring the study to `trials` trials that ended; those it has are kept.
 
         A trial whose loss is not finite, or that does not fit into the GPU's memory, is recorded as failed and counts;
         one that was killed is recorded as failed and does not count.
 
+        Args:
+            trials: how many in all.
+            on_trial: called with the row of each trial that ended (see ``trials.json``).
         Raises:
             ConfigError: fewer than one trial, or the folder holds a study with other settings or other data.
             DataError: another search is running in the folder, or its database cannot be used.
@@ -131,7 +134,7 @@ class Study:
                     study.sampler = self._sampler(len(study.trials))
                     study.optimize(lambda trial: self._trial(trial, parent), n_trials=1, catch=TRIAL_ERRORS)
                     if on_trial:
-                        on_trial(study.trials[-1])
+                        on_trial(_row(study.trials[-1]))
                 return self._result(study, parent)
 
     def _require_same(self, study: optuna.Study) -> None:

@@ -119,3 +119,14 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path, name, content, words)
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         config.read_settings(tmp_path / name)
+
+
+def test_the_first_difference_is_named_by_its_dotted_path():
+    old = {"fit": {"lr": 1, "goal": {"metric": "dice"}}, "model": "unet"}
+    assert config.first_difference(old, {"model": "unet", "fit": {"goal": {"metric": "dice"}, "lr": 1}}) is None
+    assert config.first_difference(old, {**old, "fit": {"lr": 2, "goal": {"metric": "iou"}}}) == (
+        "fit.goal.metric",
+        "dice",
+        "iou",
+    )
+    assert config.first_difference(old, {**old, "new": 3}) == ("new", None, 3)

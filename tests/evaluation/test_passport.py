@@ -7,6 +7,7 @@ import torch
 
 from labutils.core.checks import DataError
 from labutils.evaluation import passport
+from tests.discs import disc_store
 
 
 def make():
@@ -56,3 +57,16 @@ def test_the_commit_is_that_of_the_repository_or_unknown(monkeypatch):
 
 def test_a_package_that_is_not_there_is_left_out():
     assert "no-such-package" not in passport.package_versions(["no-such-package"])
+
+
+def test_a_store_is_described_by_its_content():
+    store = disc_store(4)
+    said = passport.describe_store(store)
+    assert said == {
+        "name": "discs",
+        "split": "train",
+        "source": "memory",
+        "cases": 4,
+        "patients": 2,
+        "manifest": store.manifest,
+    }

@@ -178,7 +178,7 @@ def test_asked_again_it_adds_the_missing_trials_and_proposes_what_it_would_have(
     make(out, tracker).run(1)
     parent = opened(out).user_attrs["mlflow_run_id"]
     heard = []
-    parts = make(out, tracker).run(4, on_trial=lambda trial: heard.append(trial.number))
+    parts = make(out, tracker).run(4, on_trial=lambda row: heard.append(row["trial"]))
     assert heard == [1, 2, 3]
     assert [row["params"] for row in parts.trials] == [row["params"] for row in whole.trials]
     assert opened(out).user_attrs["mlflow_run_id"] == parent

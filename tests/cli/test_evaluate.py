@@ -1,0 +1,171 @@
+"""Evaluation from the command line: scores that the library gives too, predictions where there are no masks."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import labutils
+from labutils.cli.evaluate import table
+from labutils.core.runtime import rng_for
+from labutils.data import catalog
+from labutils.evaluation.bootstrap import Interval
+from labutils.evaluation.draws import from_model
+from labutils.evaluation.evaluate import Evaluation, as_json, evaluate
+from labutils.evaluation.passport import check_passport
+from labutils.evaluation.scores import METRICS
+from labutils.models.registry import build, make_config
+from labutils.training.checkpoint import save_weights
+from labutils.training.tensors import content_hash
+from tests.cli.asking import ask, files_below, refused
+
+
+def words(run, crops, *more, split="validate"):
+    asked = ("evaluate", run, "--data", "lidc-crops", "--root", crops, "--split", split, "--json", "scores.json")
+    return (*asked, "--samples", 3, *more)
+
+
+def scores_of(folder):
+    return json.loads((folder / "scores.json").read_text())
+
+
+@pytest.mark.parametrize("sampler", ["model", "random-threshold", "independent-pixels"])
+def test_the_scores_are_those_of_the_library(trained, crops, here, sampler):
+    run, _ = trained
+    answer = ask(*words(run, crops, "--sampler", sampler))
+    assert answer.code == 0
+    found, store = scores_of(here), catalog.load("lidc-crops", "validate", root=crops)
+    network = labutils.load(run)
+    wanted = as_json(evaluate(from_model(network, torch.device("cpu"), sampler), store, samples=3))
+    assert found["rows"] == wanted["rows"]
+    assert found["summary"] == wanted["summary"]
+    assert found["definitions"] == wanted["definitions"]
+    assert len(found["rows"]) == 6
+    assert [path.name for path in here.iterdir()] == ["scores.json"]
+
+
+def test_the_passport_names_weights_data_and_definitions(trained, crops, here):
+    run, _ = trained
+    ask(*words(run, crops, "--seed", 5))
+    passport = scores_of(here)["passport"]
+    check_passport(passport, "the scores")
+    assert passport["weights_sha256"] == content_hash(labutils.load(run).state_dict())
+    assert passport["data"][0]["manifest"] == catalog.load("lidc-crops", "validate", root=crops).manifest
+    assert passport["definitions"] == sorted(metric.id for metric in METRICS.values())
+    assert (passport["seed"], passport["config"]["samples"], passport["config"]["sampler"]) == (5, 3, "model")
+
+
+def test_the_table_is_aligned_and_says_what_was_seen_before(trained, crops, here):
+    run, _ = trained
+    lines = ask(*words(run, crops)).out.splitlines()
+    head = next(line for line in lines if line.startswith("metric"))
+    row = next(line for line in lines if line.startswith("dice "))
+    assert "95% interval" in head
+    assert head.index("95%") == row.index("[")
+    assert head.index("better") == row.index("higher")
+    assert "note: the run was chosen on these very cases" in lines
+    assert "note: the run was trained on these very cases" in ask(*words(run, crops, split="train")).out
+
+
+def test_undefined_cases_are_counted_in_the_table():
+    rows = [{"case": str(i), "patient": str(i), "ncc": 0.5} for i in range(3)]
+    interval = Interval(mean=0.5, low=0.25, high=0.75, cases=2, patients=2, undefined=1, level=0.95)
+    assert table(Evaluation(rows, {"ncc": interval}, 3)) == [
+        "metric  mean  95% interval  better",
+        "ncc     0.5   [0.25, 0.75]  higher  undefined in 1 of 3 cases",
+    ]
+
+
+def test_a_split_without_masks_is_predicted(trained, crops, here):
+    run, _ = trained
+    answer = ask(*words(run, crops, split="test"))
+    assert answer.code == 0
+    assert "predictions and no scores" in answer.out
+    found = scores_of(here)
+    assert set(found) == {"samples", "rows", "passport"}
+    assert found["passport"]["definitions"] == []
+    store, network = catalog.load("lidc-crops", "test", root=crops), labutils.load(run)
+    assert [path.name for path in sorted((here / "scores-maps").iterdir())] == [f"{case}.png" for case in store.cases]
+    for index, row in enumerate(found["rows"]):
+        with torch.no_grad():
+            probs = network.sample(store.batch([index]).image, 1, rng_for(0, "unused"))[0, 0]
+        picture = cv2.imread(str(here / "scores-maps" / f"{row['case']}.png"), cv2.IMREAD_UNCHANGED)
+        assert picture.dtype == np.uint8
+        assert np.array_equal(picture, (probs[1] * 255).round().numpy().astype(np.uint8))
+        assert (row["case"], row["patient"]) == (store.cases[index], store.patients[index])
+        assert row["predicted_area_px"] == int((probs[1] > probs[0]).sum())
+        assert "predicted_area_mm2" not in row  # these crops do not know their spacing
+
+
+def test_maps_go_where_they_are_wanted_beside_scores(trained, crops, here):
+    assert ask(*words(trained[0], crops, "--predictions", "maps")).code == 0
+    assert len(list((here / "maps").iterdir())) == 6
+    assert "summary" in scores_of(here)
+
+
+def test_the_same_question_gets_the_same_answer(trained, crops, here):
+    ask(*words(trained[0], crops, "--sampler", "random-threshold"))
+    first = scores_of(here)
+    ask(*words(trained[0], crops, "--sampler", "random-threshold"))
+    assert scores_of(here) == first
+
+
+REFUSALS = {
+    "unknown dataset": (["--data", "lidc"], "dataset is 'lidc'"),
+    "unknown split": (["--split", "valid"], "split of lidc-crops is 'valid'"),
+    "folder is gone": (["--root", "gone"], "gone is not a folder"),
+    "folder inside the dataset": (["--root", "CROPS/train"], "looks like a folder inside the dataset"),
+    "sampler": (["--sampler", "best"], "sampler is 'best'; wanted one of 'model', 'random-threshold'"),
+    "device": (["--device", "tpux"], "device 'tpux' is not a device name"),
+    "scores go to a folder": (["--json", "."], "is a folder; wanted a file"),
+    "scores go below a file": (["--json", "notes.txt/scores.json"], "folder of --json notes.txt is a file"),
+    "maps go to a file": (["--predictions", "notes.txt"], "folder of --predictions notes.txt is a file"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_cannot_be_done_is_told_and_nothing_is_written(case, trained, crops, here):
+    given, sentence = REFUSALS[case]
+    (here / "notes.txt").write_text("mine")
+    before = files_below(here)
+    assert sentence in refused(*words(trained[0], crops), *[word.replace("CROPS", str(crops)) for word in given])
+    assert files_below(here) == before
+
+
+def test_a_split_without_files_is_told(trained, crops, here, tmp_path):
+    shutil.copytree(crops / "train", tmp_path / "part" / "train")
+    sentence = refused(*words(trained[0], tmp_path / "part"))
+    assert "has no files for the split 'validate'; it has train" in sentence
+    assert list(here.iterdir()) == []
+
+
+def test_runs_that_are_none_are_told(trained, crops, here, tmp_path):
+    assert "gone is not a run folder" in refused(*words("gone", crops))
+    (tmp_path / "empty").mkdir()
+    assert "weights.safetensors does not exist" in refused(*words(tmp_path / "empty", crops))
+    shutil.copytree(trained[0], tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    assert "is not a readable safetensors file" in refused(*words(tmp_path / "damaged", crops))
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("channels", 3), ("classes", 4)])
+def test_a_model_of_other_data_is_told(crops, here, tmp_path, name, value):
+    config = make_config("unet", {"width": 2, "levels": 1, name: value})
+    (tmp_path / "run").mkdir()
+    save_weights(tmp_path / "run" / "weights.safetensors", build("unet", config, rng_for(0, "weights")))
+    assert f"the network has {value} {name} and lidc-crops/validate" in refused(*words(tmp_path / "run", crops))
+    assert list(here.iterdir()) == []
+
+
+def test_a_case_whose_id_leads_elsewhere_is_refused(trained, crops, here, monkeypatch):
+    store = catalog.load("lidc-crops", "test", root=crops)
+    wild = replace(store, cases=("../outside", *store.cases[1:]))
+    monkeypatch.setattr(catalog, "load", lambda *_, **__: wild)
+    assert "case '../outside' of lidc-crops/test cannot name a file" in refused(*words(trained[0], crops, split="test"))
+    assert list(here.iterdir()) == []
