@@ -17,9 +17,11 @@ from torch.nn import functional
 from labutils.consensus.majority import majority, random_rater, soft_vote
 from labutils.core.types import Batch
 from labutils.data.store import Store
+from labutils.metrics.overlap import pairwise_dice
 from labutils.models.samplers import SAMPLERS
 
 Draw = Callable[[Batch, int, torch.Generator], Tensor]
+CUTS = tuple(step / 20 for step in range(1, 20))
 
 
 def from_model(network: Any, device: torch.device, sampler: str = "model") -> Draw:
@@ -49,17 +51,23 @@ def blank(classes: int) -> Draw:
 
 
 def mean_training_mask(train: Store, classes: int) -> Draw:
-    """The vote fraction at each pixel, averaged over the training cases, whatever the image shows."""
-    total: Tensor | None = None
-    for start in range(0, len(train), 256):
-        batch = train.batch(np.arange(start, min(start + 256, len(train))))
-        part = soft_vote(batch.masks, batch.present, classes).double().sum(dim=0)
-        total = part if total is None else total + part
-    assert total is not None  # a store has at least one case
-    prior = (total / len(train)).float()
+    """The training cases' average, whatever the image shows: as strong as an answer can be that does not look.
+
+    The vote fractions are averaged over the training cases; foreground is where the average reaches the cut, of
+    `CUTS`, that has the highest mean Dice with the training cases' majorities (ties to the foreground), and its class
+    is the foreground class with the highest average.
+    """
+    batches = [train.batch(np.arange(i, min(i + 256, len(train)))) for i in range(0, len(train), 256)]
+    votes = [soft_vote(batch.masks, batch.present, classes).double().sum(dim=0) for batch in batches]
+    average = torch.stack(votes).sum(dim=0) / len(train)  # (K, H, W)
+    answers = torch.stack([average[0] <= 1 - cut for cut in CUTS])[:, None]  # (cuts, 1, H, W)
+    agreed = [majority(batch.masks, batch.present, classes, ties="highest") > 0 for batch in batches]
+    scores = sum(pairwise_dice(answers.movedim(1, 0), part[None])[0].sum(dim=1) for part in agreed)
+    best = answers[int(torch.as_tensor(scores).argmax()), 0]
+    labels = torch.where(best, average[1:].argmax(dim=0) + 1, 0)
 
     def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
-        return prior[None, None].expand(len(batch.image), n, -1, -1, -1)
+        return _labels_to_probs(labels[None, None], classes).expand(len(batch.image), n, -1, -1, -1)
 
     return draw
 

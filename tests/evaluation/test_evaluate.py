@@ -17,6 +17,7 @@ from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out, predictions
 from labutils.evaluation.scores import METRICS
+from labutils.metrics.overlap import dice
 from tests.discs import disc_store
 from tests.training.test_fit import make
 
@@ -84,10 +85,22 @@ def test_otsu_finds_bright_discs_and_the_mean_mask_does_not_look():
     assert mean < otsu
 
 
-def test_the_mean_training_mask_by_hand():
-    train = disc_store(3)
-    prior = draws.mean_training_mask(train, 2)(STORE.batch([0]), 1, rng_for(0))[0, 0, 1]
-    assert torch.allclose(prior, torch.from_numpy(train.masks.mean(axis=(0, 1))).float(), atol=1e-6)
+def test_the_mean_training_mask_is_the_best_answer_that_does_not_look():
+    """No cut of the average, and not the blank answer, has a higher mean Dice on the training cases."""
+    train = disc_store(9)
+    answer = draws.mean_training_mask(train, 2)(STORE.batch([0, 1]), 3, rng_for(0))
+    assert answer.shape == (2, 3, 2, 16, 16)
+    mask = answer[0, 0, 1] == 1
+    assert torch.equal(answer[1, 2, 1], answer[0, 0, 1])
+    agreed = torch.from_numpy(2 * train.masks.sum(axis=1) >= 3)
+    average = torch.from_numpy(train.masks.mean(axis=1)).mean(dim=0)
+
+    def score(constant):
+        return float(torch.stack([dice(constant[None], case[None])[0] for case in agreed]).mean())
+
+    by_hand = max(score(average >= cut - 1e-9) for cut in draws.CUTS)
+    assert score(mask) == pytest.approx(by_hand)
+    assert score(mask) > score(torch.zeros_like(mask))
 
 
 def test_a_case_scores_the_same_alone_and_in_company():
