@@ -11,8 +11,12 @@ from tests.cli.asking import SMALL, ask, write_crops
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("LABUTILS_DATA", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_data_of_the_machine(monkeypatch):
+    monkeypatch.delenv("LABUTILS_DATA", raising=False)
 
 
 @pytest.fixture(scope="session")
