@@ -22,6 +22,7 @@ from labutils.evaluation.passport import check_passport, describe_store
 from labutils.evaluation.scores import METRICS
 
 KEPT = ("dice", "iou", "ged2_v", "ged2_u", "hungarian_iou")  # metrics whose scores by case a table keeps
+NO_BREAK = "\N{NO-BREAK SPACE}"  # an interval stays on one line of a narrow page
 DIGITS = 6  # after the point, of every number kept
 
 
@@ -159,6 +160,6 @@ def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for entry in table["rows"]:
         cells = [interval_of(table, entry["name"], metric) for metric in metrics]
-        texts = [f"{c.mean:.{digits}f} [{c.low:.{digits}f}, {c.high:.{digits}f}]" for c in cells]
+        texts = [f"{c.mean:.{digits}f} [{c.low:.{digits}f},{NO_BREAK}{c.high:.{digits}f}]" for c in cells]
         lines.append(f"| {entry['name']} | " + " | ".join(texts) + " |")
     return "\n".join(lines)

@@ -69,7 +69,7 @@ def test_the_page_shows_mean_interval_and_direction(table):
     assert lines[0] == "| row | dice ↑ | ged2_v ↓ |"
     assert len(lines) == 2 + 3
     cell = leaderboard.interval_of(table, "otsu", "dice")
-    assert f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" in lines[-1]
+    assert f"{cell.mean:.3f} [{cell.low:.3f},\N{NO-BREAK SPACE}{cell.high:.3f}]" in lines[-1]
 
 
 def test_two_rows_of_one_name_are_refused():
