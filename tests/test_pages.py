@@ -47,8 +47,6 @@ def test_every_page_begins_with_its_label_and_is_listed():
 
 def prepared(root: Path) -> Path:
     """A prepared folder, written by the very code of the page."""
-    for folder in ("scans", "masks/annots"):
-        (root / "train" / folder).mkdir(parents=True)
     source = re.search(r"```python\n(.*?)```", page("own-data"), flags=re.DOTALL)[1]
     exec(source.replace("DIR/", f"{root}/"), {})
     return root

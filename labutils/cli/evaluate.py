@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import typer
 
-from labutils.cli.runs import require_writable
+from labutils.cli.runs import Run, require_writable, take_run
 from labutils.cli.settings import require_fits
 from labutils.cli.stores import counted
 from labutils.core.checks import ConfigError, DataError, require, require_choice
-from labutils.core.files import atomic_write, read_json, write_json
+from labutils.core.files import atomic_write, write_json
 from labutils.core.runtime import pick_device
 from labutils.data import catalog
 from labutils.data.store import Store
@@ -21,9 +20,7 @@ from labutils.evaluation.draws import Draw, from_model
 from labutils.evaluation.evaluate import Evaluation, as_json, evaluate, predictions
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS
-from labutils.models.base import Model
 from labutils.models.samplers import SAMPLERS
-from labutils.training.checkpoint import RUN, load_trained
 from labutils.training.tensors import content_hash
 
 RESAMPLES = 2000
@@ -48,7 +45,8 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     require_choice("sampler", request.sampler, tuple(SAMPLERS))
     require(not request.json_file.is_dir(), f"--json {request.json_file} is a folder; wanted a file", ConfigError)
     require_writable(request.json_file.parent, "folder of --json")
-    network = load_trained(request.run)
+    run = take_run(request.run)
+    network = run.network
     store = catalog.load(request.data, request.split, root=root, limit=limit)
     require_fits(network.config, store)
     maps = request.predictions or (None if store.labeled else _beside(request.json_file))
@@ -57,11 +55,11 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
         _require_file_names(store)
     draw = from_model(network, where, request.sampler)
     typer.echo(f"{request.run} on {counted(store)}, {request.samples} samples a case")
-    passport = _passport(request, network, store, where)
+    passport = _passport(request, run, store, where)
     if store.labeled:
         scores = _score(draw, store, request)
         write_json(request.json_file, as_json(scores) | {"passport": passport})
-        for line in [*table(scores), *_notes(request, store)]:
+        for line in [*table(scores), *_notes(run, store)]:
             typer.echo(line)
     if maps is not None:
         rows = _predict(draw, store, request, maps)
@@ -115,32 +113,31 @@ def _require_file_names(store: Store) -> None:
         require(fits, f"case {case!r} of {store.card.name}/{store.split} cannot name a file", DataError)
 
 
-def _passport(request: Request, network: Model, store: Store, device: torch.device) -> dict[str, Any]:
-    card = network.card
+def _passport(request: Request, run: Run, store: Store, device: torch.device) -> dict[str, Any]:
+    card = run.network.card
     return make_passport(
         config={
             "model": card["model"],
             "settings": card["settings"],
+            "fit": run.fit,
             "sampler": request.sampler,
             "samples": request.samples,
             "resamples": RESAMPLES,
         },
-        data=[describe_store(store)],
+        data=[*run.splits, describe_store(store)],
         seed=request.seed,
         device=device,
         definitions=[METRICS[name].id for name in METRICS] if store.labeled else [],
-        weights_sha256=content_hash(network.state_dict()),
+        weights_sha256=content_hash(run.network.state_dict()),
     )
 
 
-def _notes(request: Request, store: Store) -> list[str]:
+def _notes(run: Run, store: Store) -> list[str]:
     """What to know before believing the table."""
-    path = request.run / RUN
-    splits: Sequence[Any] = read_json(path).get("data", {}).get("splits", []) if path.exists() else []
     uses = ("trained", "chosen")
     return [
         f"note: the run was {use} on these very cases"
-        for use, part in zip(uses, splits, strict=False)
+        for use, part in zip(uses, run.splits, strict=False)
         if part.get("manifest") == store.manifest
     ]
 

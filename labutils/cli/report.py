@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import typer
 
-from labutils.cli.runs import require_writable
+from labutils.cli.runs import Run, require_writable, take_run
 from labutils.cli.settings import require_fits
 from labutils.cli.stores import counted
 from labutils.core.checks import ConfigError, require
@@ -20,9 +20,8 @@ from labutils.evaluation import draws
 from labutils.evaluation.leaderboard import Row, as_markdown, make_table, write_table
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS
-from labutils.models.base import Model
 from labutils.models.samplers import SAMPLERS
-from labutils.training.checkpoint import RUN, load_trained
+from labutils.training.checkpoint import RUN
 from labutils.training.tensors import content_hash
 
 SHOWN = ("dice", "ged2_v", "hungarian_iou", "diversity")  # columns printed; the file has them all
@@ -48,11 +47,11 @@ def report(request: Request, *, root: Path | None, device: str | None, limit: in
     require_writable(request.out.parent, "folder of --out")
     store = catalog.load(request.data, request.split, root=root, limit=limit)
     train = catalog.load(request.data, "train", root=root)
-    networks = {name: load_trained(folder) for name, folder in map(_named, request.runs)}
-    for network in networks.values():
-        require_fits(network.config, store)
-    typer.echo(f"{len(networks)} runs on {counted(store)}, {request.samples} samples a case")
-    rows = [*_references(request, store, train), *_models(request, networks, store, where)]
+    runs = _take(request.runs)
+    for run in runs.values():
+        require_fits(run.network.config, store)
+    typer.echo(f"{len(runs)} runs on {counted(store)}, {request.samples} samples a case")
+    rows = [*_references(request, store, train), *_models(request, runs, store, where)]
     table = make_table(
         rows, store, title=request.title, samples=request.samples, seed=request.seed, resamples=request.resamples
     )
@@ -68,6 +67,14 @@ def _named(text: str) -> tuple[str, Path]:
     return name.strip(), Path(folder)
 
 
+def _take(texts: Sequence[str]) -> dict[str, Run]:
+    runs: dict[str, Run] = {}
+    for name, folder in map(_named, texts):
+        require(name not in runs, f"two runs are called {name!r}; wanted a name of its own for each --run", ConfigError)
+        runs[name] = take_run(folder)
+    return runs
+
+
 def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
     classes = store.card.classes
     looks: list[tuple[str, Any, draws.Draw]] = [
@@ -75,33 +82,38 @@ def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
         ("mean training mask", "reference", draws.mean_training_mask(train, classes)),
         *([("Otsu", "reference", draws.otsu())] if classes == 2 else []),
         ("rater majority", "oracle", draws.rater_majority(classes)),
-        ("perfect sampler", "oracle", draws.perfect_sampler(classes)),
+        ("oracle sampler", "oracle", draws.oracle_sampler(classes)),
     ]
-    passport = _passport(request, {"reference": True}, [train, store], torch.device("cpu"), None)
+    splits = [describe_store(train), describe_store(store)]
+    passport = _passport(request, {"reference": True}, splits, torch.device("cpu"), None)
     for name, kind, draw in looks:
         yield Row(name=name, kind=kind, draw=draw, passport=passport)
 
 
-def _models(request: Request, networks: dict[str, Model], store: Store, device: torch.device) -> Iterator[Row]:
-    for name, network in networks.items():
-        weights = content_hash(network.state_dict())
+def _models(request: Request, runs: dict[str, Run], store: Store, device: torch.device) -> Iterator[Row]:
+    for name, (network, fit, splits) in runs.items():
+        weights, card = content_hash(network.state_dict()), network.card
         for rule in SAMPLERS:
-            settings = {"model": network.card["model"], "settings": network.card["settings"], "sampler": rule}
+            settings = {"model": card["model"], "settings": card["settings"], "fit": fit, "sampler": rule}
             yield Row(
                 name=name if rule == "model" else f"{name}, {rule.replace('-', ' ')}",
                 kind="model",
                 draw=draws.from_model(network, device, rule),
-                passport=_passport(request, settings, [store], device, weights),
+                passport=_passport(request, settings, [*splits, describe_store(store)], device, weights),
                 parameters=sum(parameter.numel() for parameter in network.parameters()),
             )
 
 
 def _passport(
-    request: Request, settings: dict[str, Any], stores: Sequence[Store], device: torch.device, weights: str | None
+    request: Request,
+    settings: dict[str, Any],
+    splits: Sequence[Mapping[str, Any]],
+    device: torch.device,
+    weights: str | None,
 ) -> dict[str, Any]:
     return make_passport(
         config={**settings, "samples": request.samples, "resamples": request.resamples},
-        data=[describe_store(store) for store in stores],
+        data=splits,
         seed=request.seed,
         device=device,
         definitions=[metric.id for metric in METRICS.values()],

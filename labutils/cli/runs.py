@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from labutils.core.checks import ConfigError, DataError, require
+from labutils.core.checks import ConfigError, DataError, WeightsError, require
 from labutils.core.config import first_difference
 from labutils.core.files import read_json
+from labutils.models.base import Model
 from labutils.search.redact import redacted
-from labutils.training.checkpoint import RUN
+from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
+from labutils.training.tensors import content_hash
 
 PASSPORT = "passport.json"
 
@@ -67,6 +69,45 @@ def _identity(run: dict[str, Any]) -> dict[str, Any]:
     data = run["data"]
     content = {f"split {i}": f"{part['split']} {part['manifest'][:12]}" for i, part in enumerate(data["splits"])}
     return {name: run[name] for name in ("model", "settings", "fit")} | {"data": {"name": data["name"], **content}}
+
+
+class Run(NamedTuple):
+    """A trained network and what its folder says of how it was trained."""
+
+    network: Model
+    fit: Mapping[str, Any]  # settings of the training; empty where the folder has no run.json
+    splits: Sequence[Mapping[str, Any]]  # what it was trained and chosen on, as in a passport
+
+
+def take_run(folder: Path) -> Run:
+    """The network of a run folder with the facts of its training, checked against one another.
+
+    Raises:
+        WeightsError: no run folder, damaged weights, or weights other than those of the folder's passport.
+        DataError: ``run.json`` or the passport is damaged.
+    """
+    network = load_trained(folder)
+    told = _table(folder / RUN) if (folder / RUN).exists() else {}
+    if (folder / PASSPORT).exists():
+        require_own_weights(folder, network, _table(folder / PASSPORT))
+    data = told.get("data", {})
+    return Run(network, told.get("fit", {}), data.get("splits", []) if isinstance(data, dict) else [])
+
+
+def require_own_weights(folder: Path, network: Model, passport: Mapping[str, Any]) -> None:
+    """Refuse weights that are not those of the passport beside them.
+
+    Raises:
+        WeightsError: the hashes differ.
+    """
+    if content_hash(network.state_dict()) != passport.get("weights_sha256"):
+        raise WeightsError(f"{folder / WEIGHTS} holds other weights than {folder / PASSPORT} says")
+
+
+def _table(path: Path) -> dict[str, Any]:
+    value = read_json(path)
+    require(isinstance(value, dict), f"{path} holds no table; wanted what labutils train wrote", DataError)
+    return value
 
 
 def command_line(words: Sequence[str] | None = None) -> str:

@@ -13,6 +13,7 @@ from labutils.cli.runs import require_own_folder
 from labutils.cli.settings import model_config
 from labutils.cli.stores import counted, training_stores
 from labutils.cli.train import cost, require_goal
+from labutils.core.checks import ConfigError, require
 from labutils.core.config import from_dict, to_dict
 from labutils.core.runtime import pick_device, rng_for
 from labutils.models.registry import build
@@ -39,6 +40,9 @@ def search(
     """Bring the study in `out` to `trials` trials; everything is checked before anything is written."""
     where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
     plan = from_dict(SearchConfig, settings["search"], "search")
+    for table, name, there in (("model", "width", "widths"), ("fit", "lr", "lr")):
+        searched = f"{table}.{name} is what is searched; wanted its range in search.space.{there}"
+        require(name not in settings[table], searched, ConfigError)
     require_own_folder(out, "study folder", STUDY)
     stores = training_stores(data, root, limit)
     model = model_config(MODEL, settings["model"], stores.train)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import typer
 
-from labutils.cli.runs import PASSPORT, command_line, require_own_folder, same_run
+from labutils.cli.runs import PASSPORT, command_line, require_own_folder, require_own_weights, same_run
 from labutils.cli.settings import model_config
 from labutils.cli.stores import Stores, counted, training_stores
-from labutils.core.checks import ConfigError, DataError, NumericsError, WeightsError, require, require_choice
+from labutils.core.checks import ConfigError, DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
@@ -169,8 +169,7 @@ def _report(out: Path, passport: Mapping[str, Any]) -> None:
 def _report_finished(out: Path) -> None:
     """Say again how a finished run ended; its weights must still be those of its passport."""
     passport = read_json(out / PASSPORT)
-    if content_hash(load_trained(out).state_dict()) != passport.get("weights_sha256"):
-        raise WeightsError(f"{out / WEIGHTS} holds other weights than {out / PASSPORT} says")
+    require_own_weights(out, load_trained(out), passport)
     require("kept" in passport, f"{out / PASSPORT} does not say how the run ended", DataError)
     typer.echo("this run is finished already")
     _report(out, passport)

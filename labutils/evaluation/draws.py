@@ -51,7 +51,7 @@ def blank(classes: int) -> Draw:
 
 
 def mean_training_mask(train: Store, classes: int) -> Draw:
-    """The training cases' average, whatever the image shows: as strong as an answer can be that does not look.
+    """The training cases' average, cut where it serves them best, whatever the image shows.
 
     The vote fractions are averaged over the training cases; foreground is where the average reaches the cut, of
     `CUTS`, that has the highest mean Dice with the training cases' majorities (ties to the foreground), and its class
@@ -84,11 +84,12 @@ def otsu() -> Draw:
     return draw
 
 
-def perfect_sampler(classes: int) -> Draw:
+def oracle_sampler(classes: int) -> Draw:
     """Oracle: each answer is the mask of a rater drawn at random, with replacement.
 
-    The floor of independent draws: its expected GED² is the raters' diversity / S (V-statistic). Only a sampler that
-    gives each rater's mask equally often, which is no independent draw, scores below it, down to 0.
+    Its expected GED² is the raters' diversity / S (V-statistic). That is a mark to read scores against, not a bound:
+    giving each rater equally often scores 0, and the V-statistic, which charges for diversity, is a little lower for
+    draws that favor the raters who agree.
     """
 
     def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +15,9 @@ from labutils.core.checks import DataError, require
 from labutils.core.files import read_json, write_json
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.store import Store
-from labutils.evaluation.bootstrap import Interval, paired_difference
+from labutils.evaluation.bootstrap import Interval, bootstrap_mean, paired_difference
 from labutils.evaluation.draws import Draw
-from labutils.evaluation.evaluate import as_json, evaluate
+from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out
 from labutils.evaluation.passport import check_passport, describe_store
 from labutils.evaluation.scores import METRICS
 
@@ -78,6 +78,7 @@ def make_table(
         "seed": seed,
         "resamples": resamples,
         "definitions": plain["definitions"],
+        "raters_among_themselves": _raters_among_themselves(store, seed=seed, resamples=resamples),
         "rows": scored,
         "cases": list(store.cases),
         "patients": list(store.patients),
@@ -86,9 +87,16 @@ def make_table(
     return _rounded(table)
 
 
+def _raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
+    """Dice of each rater with the majority of the others: what agreement with the raters is worth on this data."""
+    scores = leave_one_rater_out(store, classes=store.card.classes)
+    rng = numpy_rng_for(seed, "raters among themselves")
+    return asdict(bootstrap_mean(scores, store.patients, rng, resamples=resamples))
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return round(value, DIGITS)
+        return round(value, DIGITS) if np.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: _rounded(inner) for key, inner in value.items()}
     return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     probs: Tensor  # float (B, S, K, H, W)
     samples: Tensor  # bool (B, S, H, W), where the class is the most probable one
     mean: Tensor  # float (B, H, W), probability of the class, averaged over samples
-    found: Tensor  # bool (B, H, W), where the class is the most probable one of the averaged samples
+    found: Tensor  # bool (B, H, W), where the class is the most probable of the averaged samples, ties: the lowest
     raters: Tensor  # bool (B, R, H, W)
     masks: Tensor  # uint8 (B, R, H, W), all classes
     present: Tensor  # bool (B, R)
@@ -49,13 +49,15 @@ class Metric(NamedTuple):
 METRICS: dict[str, Metric] = {
     "dice": Metric(
         "dice-consensus/1",
-        "Dice of the averaged samples' most probable class with the raters' majority (2v >= R); both empty: 1",
+        "Dice of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
+        "both empty: 1",
         "higher",
         lambda a: dice(a.found, a.consensus),
     ),
     "iou": Metric(
         "iou-consensus/1",
-        "IoU of the averaged samples' most probable class with the raters' majority (2v >= R); both empty: 1",
+        "IoU of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
+        "both empty: 1",
         "higher",
         lambda a: iou(a.found, a.consensus),
     ),

@@ -54,9 +54,29 @@ def test_the_passport_names_weights_data_and_definitions(trained, crops, here):
     passport = scores_of(here)["passport"]
     check_passport(passport, "the scores")
     assert passport["weights_sha256"] == content_hash(labutils.load(run).state_dict())
-    assert passport["data"][0]["manifest"] == catalog.load("lidc-crops", "validate", root=crops).manifest
+    splits = [(part["split"], part["manifest"]) for part in passport["data"]]
+    stores = [(split, catalog.load("lidc-crops", split, root=crops).manifest) for split in ("train", "validate")]
+    assert splits == [*stores, stores[1]]  # trained on, chosen on, scored on
+    assert passport["config"]["fit"]["epochs"] == 2
     assert passport["definitions"] == sorted(metric.id for metric in METRICS.values())
     assert (passport["seed"], passport["config"]["samples"], passport["config"]["sampler"]) == (5, 3, "model")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda run: (run / "run.json").write_text("{"), "run.json is not valid JSON"),
+        (lambda run: (run / "run.json").write_text("[]"), "run.json holds no table"),
+        (lambda run: (run / "passport.json").write_text('{"weights_sha256": "0"}'), "holds other weights than"),
+    ],
+)
+def test_a_run_that_contradicts_itself_is_refused_and_nothing_is_written(
+    trained, crops, here, tmp_path, damage, sentence
+):
+    run = shutil.copytree(trained[0], tmp_path / "copy")
+    damage(run)
+    assert sentence in refused(*words(run, crops))
+    assert list(here.iterdir()) == []
 
 
 def test_the_table_is_aligned_and_says_what_was_seen_before(trained, crops, here):

@@ -15,14 +15,17 @@ def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here)
     assert answer.code == 0, answer
     table = read_table(here / "table.json")
     assert [row["name"] for row in table["rows"]] == [
-        "blank", "mean training mask", "Otsu", "rater majority", "perfect sampler",
+        "blank", "mean training mask", "Otsu", "rater majority", "oracle sampler",
         "net", "net, random threshold", "net, independent pixels",
     ]  # fmt: skip
     assert table["title"] == "tiny"
     kinds = {row["name"]: row["kind"] for row in table["rows"]}
-    assert (kinds["blank"], kinds["perfect sampler"], kinds["net"]) == ("reference", "oracle", "model")
+    assert (kinds["blank"], kinds["oracle sampler"], kinds["net"]) == ("reference", "oracle", "model")
     hashes = {row["passport"]["weights_sha256"] for row in table["rows"][-3:]}
     assert len(hashes) == 1
+    own = table["rows"][-1]["passport"]
+    assert [part["split"] for part in own["data"]] == ["train", "validate", "validate"]
+    assert own["config"]["fit"]["epochs"] == 2
     assert None not in hashes
     assert difference(table, "rater majority", "blank", "dice").mean == pytest.approx(1)
     assert "| net, random threshold |" in answer.out
@@ -31,13 +34,15 @@ def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--run", "a=RUN", "--run", "a=RUN", "--out", "t.json"], "two runs are called 'a'"),
         (["--run", "net", "--out", "t.json"], "wanted NAME=FOLDER"),
         (["--run", "net=nowhere", "--out", "t.json"], "nowhere is not a run folder"),
         (["--out", "t.csv"], "wanted a .json file"),
         (["--out", "t.json", "--split", "dusk"], "'dusk'"),
     ],
 )
-def test_a_wrong_request_is_one_sentence_and_writes_nothing(crops, here, words, sentence):
+def test_a_wrong_request_is_one_sentence_and_writes_nothing(crops, trained, here, words, sentence):
+    words = [word.replace("RUN", str(trained[0])) for word in words]
     answer = ask("report", "--data", "lidc-crops", "--root", crops, "--split", "validate", *words)
     assert answer.code == 2
     assert sentence in answer.err

@@ -25,3 +25,10 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(case, crops, here):
     asked = ("search", "--data", "lidc-crops", "--root", crops, "--trials", 1, "--out", "study")
     assert sentence in refused(*asked, *given)
     assert files_below(here) == before
+
+
+@pytest.mark.parametrize("setting", ["model.width=4", "fit.lr=0.1"])
+def test_what_is_searched_cannot_be_set(crops, here, setting):
+    words = ("search", "--data", "lidc-crops", "--root", crops, "--out", "study", "--trials", 1, "--set", setting)
+    assert "is what is searched; wanted its range in search.space" in refused(*words)
+    assert list(here.iterdir()) == []

@@ -25,7 +25,7 @@ STORE = disc_store(8, split="validate")
 
 
 def test_every_metric_is_scored_with_its_definition():
-    got = evaluate(draws.perfect_sampler(2), STORE, samples=4, resamples=50)
+    got = evaluate(draws.oracle_sampler(2), STORE, samples=4, resamples=50)
     assert set(got.summary) == set(METRICS)
     table = as_json(got)
     assert set(table["definitions"]) == set(METRICS)
@@ -48,11 +48,11 @@ def test_the_raters_majority_is_perfect_on_dice_and_not_on_ged():
     assert got.summary["ged2_v"].mean > 0.05
 
 
-def test_a_perfect_sampler_beats_the_majority_and_blank_is_worst():
+def test_the_oracle_sampler_beats_the_majority_and_blank_is_worst():
     scores = {
         name: evaluate(draw, STORE, samples=16, metrics=["ged2_v"]).summary["ged2_v"].mean
         for name, draw in [
-            ("perfect", draws.perfect_sampler(2)),
+            ("perfect", draws.oracle_sampler(2)),
             ("majority", draws.rater_majority(2)),
             ("blank", draws.blank(2)),
         ]
@@ -60,19 +60,19 @@ def test_a_perfect_sampler_beats_the_majority_and_blank_is_worst():
     assert scores["perfect"] < scores["majority"] < scores["blank"]
 
 
-def test_the_perfect_sampler_has_the_floor_that_its_definition_gives():
+def test_the_oracle_sampler_scores_what_its_definition_gives():
     """Draws with replacement from R raters: V is the raters' diversity / S, U is the diversity's V less its U."""
     store = disc_store(60)
-    got = evaluate(draws.perfect_sampler(2), store, samples=8, metrics=["ged2_v", "ged2_u", "rater_diversity"])
+    got = evaluate(draws.oracle_sampler(2), store, samples=8, metrics=["ged2_v", "ged2_u", "rater_diversity"])
     diversity = got.values("rater_diversity")
     expected = {"ged2_v": diversity / 8, "ged2_u": diversity - diversity * 3 / 2}
-    for metric, floor in expected.items():
-        gap = got.values(metric) - floor
+    for metric, wanted in expected.items():
+        gap = got.values(metric) - wanted
         assert abs(gap.mean()) < 3 * gap.std() / np.sqrt(len(gap)), metric
 
 
 def test_one_sample_leaves_the_u_statistic_undefined():
-    got = evaluate(draws.perfect_sampler(2), STORE, samples=1, metrics=["ged2_u", "ged2_v"])
+    got = evaluate(draws.oracle_sampler(2), STORE, samples=1, metrics=["ged2_u", "ged2_v"])
     assert got.summary["ged2_u"].undefined == len(STORE)
     assert as_json(got)["rows"][0]["ged2_u"] is None
     assert got.summary["ged2_v"].undefined == 0
@@ -85,7 +85,7 @@ def test_otsu_finds_bright_discs_and_the_mean_mask_does_not_look():
     assert mean < otsu
 
 
-def test_the_mean_training_mask_is_the_best_answer_that_does_not_look():
+def test_the_mean_training_mask_is_the_best_cut_of_the_average():
     """No cut of the average, and not the blank answer, has a higher mean Dice on the training cases."""
     train = disc_store(9)
     answer = draws.mean_training_mask(train, 2)(STORE.batch([0, 1]), 3, rng_for(0))

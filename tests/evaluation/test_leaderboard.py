@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from labutils.core.checks import DataError, InputError
+from labutils.data import catalog
 from labutils.evaluation import draws, leaderboard
+from labutils.evaluation.evaluate import evaluate, leave_one_rater_out
 from labutils.evaluation.passport import describe_store, make_passport
 from tests.discs import disc_store
 
@@ -33,7 +35,7 @@ def row(name, draw):
 
 @pytest.fixture(scope="module")
 def table():
-    rows = [row("blank", draws.blank(2)), row("perfect", draws.perfect_sampler(2)), row("otsu", draws.otsu())]
+    rows = [row("blank", draws.blank(2)), row("perfect", draws.oracle_sampler(2)), row("otsu", draws.otsu())]
     return leaderboard.make_table(rows, STORE, title="t", samples=4, resamples=200, metrics=METRICS)
 
 
@@ -53,6 +55,12 @@ def test_cells_and_differences_agree_with_the_scores_kept(table):
     assert gap.mean == pytest.approx((perfect - blank).mean())
     assert gap.high < 0
     assert leaderboard.difference(table, "blank", "perfect", "ged2_v").mean == pytest.approx(-gap.mean)
+
+
+def test_the_raters_own_agreement_stands_in_the_table(table):
+    own = table["raters_among_themselves"]
+    assert own["mean"] == pytest.approx(leave_one_rater_out(STORE).mean(), abs=1e-6)
+    assert own["low"] <= own["mean"] <= own["high"]
 
 
 def test_undefined_scores_are_null_and_come_back_as_nan():
@@ -112,3 +120,25 @@ def test_recorded_tables_agree_with_themselves(path):
             assert len(values) == recorded["data"]["cases"]
             if defined:
                 assert entry["summary"][metric]["mean"] == pytest.approx(np.mean(defined), abs=1e-5)
+
+
+@pytest.mark.data
+def test_the_recorded_references_come_out_again():
+    """Rows that need no training, from the files themselves: the table's data, draws and metrics are today's."""
+    recorded = leaderboard.recorded("lidc-crops/unet")
+    store, train = (catalog.load("lidc-crops", split) for split in ("validate", "train"))
+    assert recorded["data"]["manifest"] == store.manifest
+    for name, draw in [
+        ("mean training mask", draws.mean_training_mask(train, 2)),
+        ("Otsu", draws.otsu()),
+        ("oracle sampler", draws.oracle_sampler(2)),
+    ]:
+        found = evaluate(draw, store, samples=recorded["samples"], resamples=10, metrics=["dice", "ged2_v"])
+        for metric in ("dice", "ged2_v"):
+            assert recorded["values"][name][metric] == pytest.approx(found.values(metric), abs=1e-5), (name, metric)
+
+
+@pytest.mark.parametrize("baseline", ["mean training mask", "Otsu"])
+def test_the_recorded_unet_beats_what_has_learned_nothing(baseline):
+    recorded = leaderboard.recorded("lidc-crops/unet")
+    assert leaderboard.difference(recorded, "U-Net, soft", baseline, "dice").low > 0
