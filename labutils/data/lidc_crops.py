@@ -28,23 +28,14 @@ import numpy as np
 from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
+from labutils.data.lidc_contours import RATINGS
 from labutils.data.prepared import files_key, prepared_store
 from labutils.data.store import Store
 from labutils.data.tiff import read_tiff
 
 READER_VERSION = 1  # raise it when the same files would give another store
 WINDOW_Z = (-3.0, 6.0)  # standard deviations of the slice; becomes 0 to 1
-RATINGS = (
-    "subtlety",
-    "internalStructure",
-    "calcification",
-    "sphericity",
-    "margin",
-    "lobulation",
-    "spiculation",
-    "texture",
-    "malignancy",
-)
+Z_TOLERANCE = 0.1  # how far a slice's mean may be from 0 and its standard deviation from 1
 _NAME = re.compile(r"pid_(\d+)_nod_(\d+)_slice_(\d+)")
 
 CARD = Card(
@@ -198,11 +189,22 @@ def _read_scans(scans: list[Path]) -> np.ndarray:
     for path in scans:
         z = read_tiff(path, "1HW", "f").astype(np.float64)
         require(np.isfinite(z).all(), f"{path} has values that are NaN or infinite", DataError)
+        _require_z_scores(path, z)
         if image and z.shape != image[0].shape:
             raise DataError(f"{path} has shape {z.shape} and {scans[0].name} {image[0].shape}; wanted one size")
         low, high = WINDOW_Z
         image.append(((np.clip(z, low, high) - low) / (high - low)).astype(np.float32))
     return np.stack(image)
+
+
+def _require_z_scores(path: Path, z: np.ndarray) -> None:
+    """Refuse gray values in another unit, which the window would turn into a nearly flat or a black and white image."""
+    mean, deviation = float(z.mean()), float(z.std())
+    flat = deviation == 0  # one gray value has no deviation to scale to 1
+    if abs(mean) > Z_TOLERANCE or (not flat and abs(deviation - 1) > Z_TOLERANCE):
+        raise DataError(
+            f"{path} has mean {mean:.3g} and standard deviation {deviation:.3g}; wanted a slice with 0 and 1"
+        )
 
 
 def _require_same_names(scans: list[Path], annots: Path) -> None:

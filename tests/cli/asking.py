@@ -45,7 +45,8 @@ def write_slice(split, name, rng, *, size=16, masks=True):
     """One crop: a bright disc that two or three raters draw."""
     rows, columns = np.mgrid[:size, :size]
     distance = np.hypot(rows - size / 2 + rng.uniform(-2, 2), columns - size / 2 + rng.uniform(-2, 2))
-    scan = (distance < 4) * 3.0 + rng.normal(0, 0.3, (size, size)) - 1
+    scan = (distance < 4) * 3.0 + rng.normal(0, 0.3, (size, size))
+    scan = (scan - scan.mean()) / scan.std()
     for folder in ("scans", "masks/annots") if masks else ("scans",):
         (split / folder).mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(split / "scans" / name, scan[None].astype(np.float32))

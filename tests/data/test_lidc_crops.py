@@ -16,11 +16,15 @@ RATERS = {"pid_0001_nod_0_slice_2": 4, "pid_0001_nod_0_slice_10": 2, "pid_0007_n
 FIRST, LAST = "pid_0001_nod_0_slice_2", "pid_0007_nod_3_slice_0"  # in the reader's order
 
 
+def z_scores(scan):
+    return (scan - scan.mean()) / (scan.std() or 1)
+
+
 def write(root, split, stem, raters, *, size=(8, 6)):
     rng = np.random.default_rng(raters)
     masks = rng.random((1, *size, raters)) < 0.5
     for folder, array in {
-        "scans": rng.normal(size=(1, *size)) * 4,
+        "scans": z_scores(rng.normal(size=(1, *size))),
         "masks/annots": masks,
         "masks/GT": masks.mean(axis=-1) >= 0.5,
     }.items():
@@ -66,7 +70,8 @@ def test_a_slice_becomes_a_case(root):
         assert not case.masks[raters:].any()
 
 
-def test_scans_are_mapped_by_one_fixed_rule(root):
+def test_scans_are_mapped_by_one_fixed_rule(root, monkeypatch):
+    monkeypatch.setattr(lidc_crops, "Z_TOLERANCE", np.inf)
     z = np.array([[-9.0, -3.0, 0.0, 1.5, 6.0, 17.0]] * 8)[None]
     tifffile.imwrite(part(root), z)
     image = load(root)[0].image
@@ -161,6 +166,15 @@ REFUSALS = {
     ),
     "scan without mask": (lambda r: part(r, folder=ANNOTS).unlink(), SCAN + " has no masks in"),
     "mask without scan": (lambda r: part(r).unlink(), MASK + " has no scan in"),
+    "gray values from 0 to 1": (
+        lambda r: rewrite(part(r), np.linspace(0, 1, 48).reshape(1, 8, 6)),
+        SCAN + " has mean 0.5 and standard deviation 0.295; wanted a slice with 0 and 1",
+    ),
+    "one gray value": (lambda r: rewrite(part(r), np.full((1, 8, 6), 3.0)), SCAN + " has mean 3 and standard"),
+    "a thousand times too bright": (
+        lambda r: rewrite(part(r), 1000 * tifffile.imread(part(r))),
+        "standard deviation 1e[+]03; wanted a slice with 0 and 1",
+    ),
     "NaN": (lambda r: rewrite(part(r), with_value(np.nan)), SCAN + " has values that are NaN"),
     "infinity": (lambda r: rewrite(part(r), with_value(-np.inf)), SCAN + " has values that are NaN or infinite"),
     "mask value 2": (
