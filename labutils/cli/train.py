@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,11 +100,17 @@ def require_goal(network: Model, stores: Stores, config: FitConfig, device: torc
 
 
 def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> str:
-    """What the training will take, as a sentence; one step is measured."""
+    """What the training will take, as a sentence; one step and the scoring of one batch are measured."""
     batch = stores.train.batch(range(min(config.batch_size, len(stores.train)))).to(device)
     steps = config.epochs * steps_per_epoch(len(stores.train), config.batch_size)
     states = {"adamw": 2, "sgd": 1}[config.optimizer]
-    return f"{estimate(network.to(device), batch, steps, states).sentence()} for {config.epochs} epochs"
+    learning = estimate(network.to(device), batch, steps, states)
+    few = stores.validate.subset(range(min(config.batch_size, len(stores.validate))))
+    start = time.perf_counter()
+    validation_scores(network, few, config, device)
+    scoring_s = (time.perf_counter() - start) * len(stores.validate) / len(few) * config.epochs
+    whole = replace(learning, total_s=learning.total_s + scoring_s)
+    return f"{whole.sentence()} for {config.epochs} epochs, besides drawing them"
 
 
 def describe_run(

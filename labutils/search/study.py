@@ -1,8 +1,8 @@
 """A search over the U-Net's learning rate and width: an Optuna study whose trials are runs of an MLflow store.
 
 One `Goal`, that of the training settings, says which number the study compares, the pruner looks at and a trial
-returns, and which way is better. What trial n proposes follows from the seed, n and the trials before it, so a search
-that was stopped and asked for again proposes what it would have proposed.
+returns, and which way is better. What a trial proposes follows from the seed and the trials that ended before it, so a
+search that was stopped or killed, and asked for again, proposes what it would have proposed.
 
 A study folder holds::
 
@@ -130,8 +130,8 @@ class Study:
             self._require_same(study)
             with self._parent(study) as parent:
                 self._bury(study, parent)
-                while len([t for t in study.trials if counts(t)]) < trials:
-                    study.sampler = self._sampler(len(study.trials))
+                while (done := len([t for t in study.trials if counts(t)])) < trials:
+                    study.sampler = self._sampler(done)  # one that was killed is made up for by its like
                     study.optimize(lambda trial: self._trial(trial, parent), n_trials=1, catch=TRIAL_ERRORS)
                     if on_trial:
                         on_trial(_row(study.trials[-1]))

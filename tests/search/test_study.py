@@ -201,6 +201,7 @@ def test_a_trial_that_was_killed_is_made_up_for(out, tracker, scripted, monkeypa
     scripted([1.0])
     result = make(out, tracker).run(1)
     assert [row["state"] for row in result.trials] == ["fail", "fail", "complete"]
+    assert result.trials[2]["params"] == result.trials[0]["params"] != {}
     assert [run.info.status for run in runs_of(tracker, out)] == ["KILLED", "KILLED", "FINISHED"]
     assert tracker.client.get_run(opened(out).user_attrs["mlflow_run_id"]).info.status == "FINISHED"
 
