@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "tests" / "notebooks"
 CHAPTERS = sorted((ROOT / "nbs").glob("*.ipynb"))
 CHECKED = "nbval-check-output"
-ALONE_S, BESIDE_S = 20.0, 30.0  # most a chapter may take in the smoke budget; beside other tests every step is slower
-LONGEST_S = BESIDE_S if "PYTEST_XDIST_WORKER" in os.environ else ALONE_S
+LONGEST_S = 20.0  # of a chapter in the smoke budget
 CELL_TIMEOUT_S = 60
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

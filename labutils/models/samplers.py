@@ -30,6 +30,21 @@ def _mean_map(model: Sampler, image: Tensor, rng: torch.Generator) -> Tensor:
     return model.sample(image, 1, rng)[:, 0].double().clamp(min=1e-12)  # (B, K, H, W)
 
 
+class FixedMap:
+    """One probability map for every image: what a rule does to it can be worked out by hand.
+
+    Args:
+        probs: float (K, H, W), summing to 1 over K.
+    """
+
+    def __init__(self, probs: Tensor) -> None:
+        self.probs = probs
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """The map n times for each image, (B, S, K, H, W), a view; neither image nor `rng` is used."""
+        return self.probs[None, None].expand(len(image), n, -1, -1, -1)
+
+
 class RandomThreshold:
     """One threshold for the whole image, drawn anew for each sample.
 

@@ -25,11 +25,17 @@ def test_a_folder_with_its_mark_is_good(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "notes.txt").write_text("mine")
     require_own_folder(tmp_path, "run folder", "run.json")
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(ConfigError, match=r"notes\.txt"):  # the mark alone made it good
+        require_own_folder(tmp_path, "run folder", "run.json")
 
 
 def test_what_a_killed_first_write_left_is_no_foreign_file(tmp_path):
     (tmp_path / ".run.json.abc.part").write_text("{")
     require_own_folder(tmp_path, "run folder", "run.json")
+    (tmp_path / ".other.json.abc.part").write_text("{")
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        require_own_folder(tmp_path, "run folder", "run.json")
 
 
 def test_other_folders_are_refused(tmp_path, monkeypatch):

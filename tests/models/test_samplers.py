@@ -4,21 +4,11 @@ import pytest
 import torch
 
 from labutils.core.runtime import rng_for
-from labutils.models.samplers import SAMPLERS, IndependentPixels, RandomThreshold
-
-
-class Fixed:
-    """Answers with one probability map, whatever the image."""
-
-    def __init__(self, probs):
-        self.probs = probs  # (K, H, W)
-
-    def sample(self, image, n, rng):
-        return self.probs[None, None].expand(len(image), n, -1, -1, -1)
+from labutils.models.samplers import SAMPLERS, FixedMap, IndependentPixels, RandomThreshold
 
 
 FOREGROUND = torch.tensor([[0.0, 0.2, 0.5, 0.9, 1.0]])
-TWO = Fixed(torch.stack([1 - FOREGROUND, FOREGROUND]))
+TWO = FixedMap(torch.stack([1 - FOREGROUND, FOREGROUND]))
 IMAGE = torch.zeros(2, 1, 1, 5)
 
 
@@ -41,7 +31,7 @@ def test_samples_of_one_threshold_are_nested_and_of_independent_pixels_are_not()
 def test_two_classes_are_a_uniform_threshold():
     """A fine ramp of probabilities shows each sample's threshold; the thresholds are uniform on (0, 1)."""
     ramp = torch.linspace(0, 1, 1001)[None]
-    samples = RandomThreshold(Fixed(torch.stack([1 - ramp, ramp]))).sample(torch.zeros(1, 1, 1, 1), 2000, rng_for(1))
+    samples = RandomThreshold(FixedMap(torch.stack([1 - ramp, ramp]))).sample(torch.zeros(1, 1, 1, 1), 2000, rng_for(1))
     thresholds = 1 - samples[0, :, 1, 0].mean(dim=1)
     for q in (0.1, 0.25, 0.5, 0.75, 0.9):
         assert (thresholds < q).float().mean().item() == pytest.approx(q, abs=0.04)
@@ -49,7 +39,7 @@ def test_two_classes_are_a_uniform_threshold():
 
 def test_three_classes_keep_their_frequencies():
     probs = torch.tensor([0.2, 0.3, 0.5])[:, None, None].expand(3, 1, 4)
-    samples = RandomThreshold(Fixed(probs)).sample(torch.zeros(1, 1, 1, 4), 3000, rng_for(2))
+    samples = RandomThreshold(FixedMap(probs)).sample(torch.zeros(1, 1, 1, 4), 3000, rng_for(2))
     assert samples[0].mean(dim=0)[:, 0, 0].tolist() == pytest.approx([0.2, 0.3, 0.5], abs=0.03)
     assert torch.equal(samples[..., 0], samples[..., 3])  # one draw for the whole image
 
