@@ -6,7 +6,6 @@ import torch
 from labutils.core.runtime import rng_for
 from labutils.models.samplers import SAMPLERS, FixedMap, IndependentPixels, RandomThreshold
 
-
 FOREGROUND = torch.tensor([[0.0, 0.2, 0.5, 0.9, 1.0]])
 TWO = FixedMap(torch.stack([1 - FOREGROUND, FOREGROUND]))
 IMAGE = torch.zeros(2, 1, 1, 5)
