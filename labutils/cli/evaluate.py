@@ -10,7 +10,7 @@ import typer
 
 from labutils.cli.runs import Run, require_writable, take_run
 from labutils.cli.settings import require_fits
-from labutils.cli.stores import counted
+from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, DataError, require, require_choice
 from labutils.core.files import atomic_write, write_json
 from labutils.core.runtime import pick_device
@@ -47,7 +47,7 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     require_writable(request.json_file.parent, "folder of --json")
     run = take_run(request.run)
     network = run.network
-    store = catalog.load(request.data, request.split, root=root, limit=limit)
+    store = _store(request, run, root, limit)
     require_fits(network.config, store)
     maps = request.predictions or (None if store.labeled else _beside(request.json_file))
     if maps is not None:
@@ -59,7 +59,7 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     if store.labeled:
         scores = _score(draw, store, request)
         write_json(request.json_file, as_json(scores) | {"passport": passport})
-        for line in [*table(scores), *_notes(run, store)]:
+        for line in [*table(scores), *run.notes(store)]:
             typer.echo(line)
     if maps is not None:
         rows = _predict(draw, store, request, maps)
@@ -68,6 +68,12 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
             typer.echo("nobody has drawn on these cases, so there are predictions and no scores")
         typer.echo(f"maps of the mean probability are in {maps}")
     typer.echo(f"rows of every case are in {request.json_file}")
+
+
+def _store(request: Request, run: Run, root: Path | None, limit: int | None) -> Store:
+    if request.split == HELD_SPLIT:
+        return held_out_store(request.data, root, run.members.get("chosen", {}), limit)
+    return catalog.load(request.data, request.split, root=root, limit=limit)
 
 
 def _score(draw: Draw, store: Store, request: Request) -> Evaluation:
@@ -130,16 +136,6 @@ def _passport(request: Request, run: Run, store: Store, device: torch.device) ->
         definitions=[METRICS[name].id for name in METRICS] if store.labeled else [],
         weights_sha256=content_hash(run.network.state_dict()),
     )
-
-
-def _notes(run: Run, store: Store) -> list[str]:
-    """What to know before believing the table."""
-    uses = ("trained", "chosen")
-    return [
-        f"note: the run was {use} on these very cases"
-        for use, part in zip(uses, run.splits, strict=False)
-        if part.get("manifest") == store.manifest
-    ]
 
 
 def table(scores: Evaluation) -> list[str]:

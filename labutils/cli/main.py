@@ -73,7 +73,8 @@ def train(
 ) -> None:
     """Train a model on the split "train" and keep the weights that are best on "validate".
 
-    Settings are model.* and fit.*. Without files for "validate", a fifth of the training patients is held out.
+    Settings are model.* and fit.*. Without files for "validate", a fifth of the training patients is held out;
+    labutils evaluate scores them as --split held-out.
     """
     from labutils.cli import train as command
     from labutils.cli.settings import read_tables
@@ -94,7 +95,7 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
     data: Data,
-    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate")],
+    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate, or held-out")],
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the scores go")],
     root: Root = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
@@ -146,7 +147,7 @@ def search(
 @app.command(epilog=RESEARCH_USE)
 def report(
     data: Data,
-    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate")],
+    split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate, or held-out")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help=".json file for the table")],
     runs: Annotated[
         list[str] | None, typer.Option("--run", metavar="NAME=DIR", help="a run folder and its name; many times")

@@ -11,7 +11,7 @@ import typer
 
 from labutils.cli.runs import Run, require_writable, take_run
 from labutils.cli.settings import require_fits
-from labutils.cli.stores import counted
+from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, require
 from labutils.core.runtime import pick_device
 from labutils.data import catalog
@@ -45,9 +45,8 @@ def report(request: Request, *, root: Path | None, device: str | None, limit: in
     where = pick_device(device)
     require(request.out.suffix == ".json", f"--out is {request.out}; wanted a .json file", ConfigError)
     require_writable(request.out.parent, "folder of --out")
-    store = catalog.load(request.data, request.split, root=root, limit=limit)
-    train = catalog.load(request.data, "train", root=root)
     runs = _take(request.runs)
+    store, train = _stores(request, runs, root, limit)
     for run in runs.values():
         require_fits(run.network.config, store)
     typer.echo(f"{len(runs)} runs on {counted(store)}, {request.samples} samples a case")
@@ -75,6 +74,19 @@ def _take(texts: Sequence[str]) -> dict[str, Run]:
     return runs
 
 
+def _stores(request: Request, runs: Mapping[str, Run], root: Path | None, limit: int | None) -> tuple[Store, Store]:
+    """The cases to score, and those that the references may learn from."""
+    train = catalog.load(request.data, "train", root=root)
+    if request.split != HELD_SPLIT:
+        return catalog.load(request.data, request.split, root=root, limit=limit), train
+    chosen = [set(run.members.get("chosen", {})) for run in runs.values()]
+    same = all(cases == chosen[0] for cases in chosen)
+    require(chosen and same, "the runs did not hold out the same patients; wanted runs that did", ConfigError)
+    held = held_out_store(request.data, root, chosen[0], limit)
+    others = [i for i, case in enumerate(train.cases) if case not in chosen[0]]
+    return held, train.subset(others)
+
+
 def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
     classes = store.card.classes
     looks: list[tuple[str, Any, draws.Draw]] = [
@@ -91,7 +103,7 @@ def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
 
 
 def _models(request: Request, runs: dict[str, Run], store: Store, device: torch.device) -> Iterator[Row]:
-    for name, (network, fit, splits) in runs.items():
+    for name, (network, fit, splits, _) in runs.items():
         weights, card = content_hash(network.state_dict()), network.card
         for rule in SAMPLERS:
             settings = {"model": card["model"], "settings": card["settings"], "fit": fit, "sampler": rule}

@@ -9,15 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labutils.cli.stores import Stores
 from labutils.core.checks import ConfigError, DataError, WeightsError, require
-from labutils.core.config import first_difference
-from labutils.core.files import read_json
+from labutils.core.config import differences
+from labutils.core.files import read_json, write_json
+from labutils.data.store import Store
 from labutils.models.base import Model
 from labutils.search.redact import redacted
 from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
 from labutils.training.tensors import content_hash
 
 PASSPORT = "passport.json"
+MEMBERS = "cases.json"  # which cases a run saw: {"trained" or "chosen": {case: patient}}
 
 
 def require_writable(folder: Path, purpose: str) -> None:
@@ -48,7 +51,7 @@ def same_run(out: Path, asked: dict[str, Any]) -> bool:
     """Whether the folder holds this very run already; False where it holds none.
 
     Raises:
-        ConfigError: it holds a run with other settings or other data; the first difference is named.
+        ConfigError: it holds a run with other settings or other data; the differences are named.
         DataError: its ``run.json`` is damaged.
     """
     if not (out / RUN).exists():
@@ -58,9 +61,8 @@ def same_run(out: Path, asked: dict[str, Any]) -> bool:
         before = _identity(there)
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{out / RUN} is not what labutils train writes; choose another folder for --out") from error
-    if difference := first_difference(before, _identity(asked)):
-        name, old, new = difference
-        raise ConfigError(f"{out} holds a run with {name} = {old!r}, not {new!r}; choose another folder for --out")
+    if differing := differences(before, _identity(asked)):
+        raise ConfigError(f"{out} holds a run with {differing}; choose another folder for --out")
     return True
 
 
@@ -77,6 +79,28 @@ class Run(NamedTuple):
     network: Model
     fit: Mapping[str, Any]  # settings of the training; empty where the folder has no run.json
     splits: Sequence[Mapping[str, Any]]  # what it was trained and chosen on, as in a passport
+    members: Mapping[str, Mapping[str, str]]  # of "trained" and "chosen", the patient of each case; {}: not known
+
+    def notes(self, store: Store) -> list[str]:
+        """What to know of a store before believing this run's scores on it."""
+        lines = []
+        for use, patient_of in self.members.items():
+            seen = set(patient_of.values())
+            shared = [case for case, patient in zip(store.cases, store.patients, strict=True) if patient in seen]
+            if same := sum(case in patient_of for case in shared):
+                lines.append(f"note: the run was {use} on {same} of these {len(store)} cases")
+            elif shared:
+                lines.append(f"note: the run was {use} on other cases of the patients of {len(shared)} of these cases")
+        return lines
+
+
+def write_members(folder: Path, stores: Stores) -> None:
+    """Record in a run folder which cases, of which patients, it learns from and is chosen on."""
+    members = {
+        use: dict(zip(store.cases, store.patients, strict=True))
+        for use, store in zip(("trained", "chosen"), stores, strict=True)
+    }
+    write_json(folder / MEMBERS, members)
 
 
 def take_run(folder: Path) -> Run:
@@ -91,7 +115,15 @@ def take_run(folder: Path) -> Run:
     if (folder / PASSPORT).exists():
         require_own_weights(folder, network, _table(folder / PASSPORT))
     data = told.get("data", {})
-    return Run(network, told.get("fit", {}), data.get("splits", []) if isinstance(data, dict) else [])
+    splits = data.get("splits", []) if isinstance(data, dict) else []
+    return Run(network, told.get("fit", {}), splits, _members(folder / MEMBERS))
+
+
+def _members(path: Path) -> dict[str, dict[str, str]]:
+    members = _table(path) if path.exists() else {}
+    whole = all(isinstance(patient_of, dict) for patient_of in members.values())
+    require(whole, f"{path} holds no tables of cases; wanted what labutils train wrote", DataError)
+    return members
 
 
 def require_own_weights(folder: Path, network: Model, passport: Mapping[str, Any]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from labutils.core.checks import DataError, require
+from labutils.core.checks import ConfigError, DataError, require
 from labutils.data import catalog
 from labutils.data.splits import assert_disjoint, cross_validation
 from labutils.data.store import Store
 
 HELD_OUT = 5  # one patient in so many
+HELD_SPLIT = "held-out"  # what --split calls the patients of "train" that a run held out
 SPLIT_SEED = 0  # not the seed of the training: runs that differ in it are compared on the same patients
 
 
@@ -61,6 +63,28 @@ def hold_out(store: Store) -> Stores:
         replace(store.subset(kept), split=f"{store.split}, patients not held out"),
         replace(store.subset(held), split=f"{store.split}, patients held out"),
     )
+
+
+def held_out_store(name: str, root: Path | None, chosen: Collection[str], limit: int | None) -> Store:
+    """The cases of "train" that a run held out and was chosen on.
+
+    Args:
+        name: of the dataset.
+        root: as for `training_stores`.
+        chosen: ids of the cases the run was chosen on.
+        limit: the most cases.
+    Raises:
+        ConfigError: the run held out no case of the dataset's "train".
+        DataError: files are missing or damaged.
+    """
+    train = catalog.load(name, "train", root=root)
+    held = [i for i, case in enumerate(train.cases) if case in chosen][:limit]
+    require(
+        held,
+        f"the run held out no patients of {name}/train; wanted --split {' or '.join(train.card.splits)}",
+        ConfigError,
+    )
+    return replace(train.subset(held), split=f"{train.split}, patients held out")
 
 
 def counted(store: Store) -> str:

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 import typer
 
-from labutils.cli.runs import PASSPORT, command_line, require_own_folder, require_own_weights, same_run
+from labutils.cli.runs import (
+    MEMBERS,
+    PASSPORT,
+    command_line,
+    require_own_folder,
+    require_own_weights,
+    same_run,
+    write_members,
+)
 from labutils.cli.settings import model_config
 from labutils.cli.stores import Stores, counted, training_stores
 from labutils.core.checks import ConfigError, DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
-from labutils.core.files import read_json, write_json
+from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
 from labutils.data.loading import steps_per_epoch
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
@@ -70,21 +78,41 @@ def train(
     typer.echo(f"learn from {counted(stores.train)}; choose on {counted(stores.validate)}")
     typer.echo(f"{model} on {where}: {cost(network, stores, config, where)}")
     tracker = None if tracking is None else _tracker(out, tracking)
+    out.mkdir(parents=True, exist_ok=True)
+    with only_one(out / f".{RUN}.lock", f"another training is running in {out}; wait for it, or end it"):
+        passport = _fit(network, stores, config, asked, known=known, out=out, tracker=tracker, device=where)
+    return _report(out, passport)
+
+
+def _fit(
+    network: Model,
+    stores: Stores,
+    config: FitConfig,
+    asked: dict[str, Any],
+    *,
+    known: bool,
+    out: Path,
+    tracker: Tracker | None,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Train in a run folder that nobody else trains in; give the passport, written last."""
     if not known:
         write_json(out / RUN, asked | {"versions": package_versions(), "command": command_line()})
+    if not (out / MEMBERS).exists():
+        write_members(out, stores)
     with contextlib.ExitStack() as stack:
         callbacks: list[Callback] = [ProgressBar(), Curves(out), Pictures(out / PICTURES)]
         tracked = None if tracker is None else stack.enter_context(_tracked(tracker, out, asked))
         if tracked is not None:
             callbacks.append(_epochs_of(tracked))
-        result = fit(network, stores.train, stores.validate, config, device=where, run=out, callbacks=callbacks)
+        result = fit(network, stores.train, stores.validate, config, device=device, run=out, callbacks=callbacks)
         if result.best is None or not math.isfinite(result.best):
             raise NumericsError(f"{config.goal.metric} is undefined, so {out} has no weights to keep")
-        passport = _passport(asked, result, config, where)
+        passport = _passport(asked, result, config, device)
         if tracked is not None:
             tracked.log_json(PASSPORT, passport)
         write_json(out / PASSPORT, passport)
-    return _report(out, passport)
+    return passport
 
 
 def require_goal(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> None:
@@ -110,7 +138,8 @@ def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device
     validation_scores(network, few, config, device)
     scoring_s = (time.perf_counter() - start) * len(stores.validate) / len(few) * config.epochs
     whole = replace(learning, total_s=learning.total_s + scoring_s)
-    return f"{whole.sentence()} for {config.epochs} epochs, besides drawing them"
+    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
+    return f"{whole.sentence()} for {epochs}, besides drawing curves and pictures"
 
 
 def describe_run(

@@ -36,6 +36,23 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         raise
 
 
+@contextlib.contextmanager
+def only_one(lock: str | Path, refusal: str) -> Iterator[None]:
+    """Hold the lock file `lock`, in a folder that exists; the system lets go of it however the process ends.
+
+    Raises:
+        DataError: another process holds it; `refusal` is the sentence.
+    """
+    import fcntl
+
+    with open(lock, "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(refusal) from error
+        yield
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

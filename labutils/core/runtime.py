@@ -93,16 +93,21 @@ def data_root() -> Path | None:
 def cache_root() -> Path:
     """A folder for what can be made again (prepared stores): ``LABUTILS_CACHE``, else the user's cache folder.
 
-    The folder is made when it is missing; where it cannot be written, a folder of this user under the system's
+    The folder is made when it is missing; where it cannot be written, a folder of this user alone under the system's
     temporary folder takes its place.
+
+    Raises:
+        ConfigError: neither can be written, or the second is somebody else's.
     """
     wanted = os.environ.get("LABUTILS_CACHE")
     base = Path(wanted) if wanted else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "labutils"
-    for folder in (base, Path(tempfile.gettempdir()) / f"labutils-{os.getuid() if hasattr(os, 'getuid') else 'user'}"):
+    shared = Path(tempfile.gettempdir()) / f"labutils-{os.getuid()}"
+    for folder in (base, shared):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o777 if folder == base else 0o700)
+            mine = folder.lstat().st_uid == os.getuid()  # anybody can make a folder of this name for somebody else
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK) and (mine or folder == base):
             return folder
     raise ConfigError(f"no folder to keep prepared data in: {base} cannot be written; set LABUTILS_CACHE")

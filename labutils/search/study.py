@@ -14,7 +14,6 @@ A study folder holds::
 
 from __future__ import annotations
 
-import fcntl
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,8 +27,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from labutils.core.checks import ConfigError, DataError, NumericsError, require
-from labutils.core.config import first_difference, from_dict, merge, to_dict
-from labutils.core.files import write_json
+from labutils.core.config import differences, from_dict, merge, to_dict
+from labutils.core.files import only_one, write_json
 from labutils.core.runtime import numpy_rng_for, rng_for
 from labutils.core.types import Goal
 from labutils.data.store import Store
@@ -119,7 +118,8 @@ class Study:
         """
         require(trials >= 1, f"trials is {trials}; wanted 1 or more", ConfigError)
         self.out.mkdir(parents=True, exist_ok=True)
-        with _only_one(self.out), _database(self.out):
+        busy = f"another search is running in {self.out}; wait for it, or choose another folder"
+        with only_one(self.out / LOCK, busy), _database(self.out):
             study = optuna.create_study(
                 storage=f"sqlite:///{self.out.absolute() / STUDY}",
                 study_name="search",
@@ -146,9 +146,8 @@ class Study:
         there = study.user_attrs.get("settings")
         if there is None:
             study.set_user_attr("settings", wanted)
-        elif difference := first_difference(there, wanted):
-            name, old, new = difference
-            raise ConfigError(f"{self.out} holds a study with {name} = {old!r}, not {new!r}; choose another folder")
+        elif differing := differences(there, wanted):
+            raise ConfigError(f"{self.out} holds a study with {differing}; choose another folder")
 
     def _parent(self, study: optuna.Study) -> TrackedRun:
         if RUN_ID in study.user_attrs:
@@ -241,17 +240,6 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "error": trial.user_attrs.get("error"),
         RUN_ID: trial.user_attrs.get(RUN_ID),
     }
-
-
-@contextmanager
-def _only_one(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
-    with open(out / LOCK, "w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"another search is running in {out}; wait for it, or choose another folder") from error
-        yield
 
 
 @contextmanager

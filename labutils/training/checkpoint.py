@@ -9,7 +9,6 @@ A run folder holds::
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -117,16 +116,16 @@ def load_trained(name_or_run: str | Path) -> Model:
 
 
 def save_checkpoint(folder: Path, network: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write the whole state; the checkpoint that was there becomes the previous one. At every instant one is whole."""
+    """Write the whole state; the checkpoint that was there becomes the previous one. At every instant one is whole.
+
+    The new state is on disk before the last one is renamed; between the two renames only the previous one stands.
+    """
     tensors, skeleton = split_tree({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, "state")
-    last, previous = folder / CHECKPOINT, folder / PREVIOUS
+    last, following = folder / CHECKPOINT, folder / f".{CHECKPOINT}.next"
+    write_tensors(following, tensors, {**_describe(network), "skeleton": skeleton, "progress": asdict(progress)})
     if last.exists():
-        link = folder / f".{PREVIOUS}.link"
-        with contextlib.suppress(FileNotFoundError):
-            link.unlink()
-        os.link(last, link)
-        os.replace(link, previous)
-    write_tensors(last, tensors, {**_describe(network), "skeleton": skeleton, "progress": asdict(progress)})
+        os.replace(last, folder / PREVIOUS)
+    os.replace(following, last)
 
 
 def load_checkpoint(folder: Path, network: Model, optimizer: torch.optim.Optimizer) -> Progress | None:

@@ -27,7 +27,8 @@ class Estimate:
         """The estimate for a person, in one line."""
         units = ((2 * 3600, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
         length = next(f"{self.total_s / size:.0f} {unit}" for least, size, unit in units if self.total_s >= least)
-        return f"{self.parameters:,} parameters, about {self.memory_bytes / 2**20:,.0f} MiB and {length}"
+        length = "less than 1 s" if self.total_s < 1 else f"about {length}"
+        return f"{self.parameters:,} parameters, about {self.memory_bytes / 2**20:,.0f} MiB, {length}"
 
 
 def estimate(network: Model, batch: Batch, steps: int, states_per_weight: int = 2) -> Estimate:

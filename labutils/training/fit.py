@@ -84,9 +84,9 @@ def fabric_for(config: FitConfig, device: torch.device) -> Any:
 
 
 @contextmanager
-def layer_noise(*purpose: object) -> Iterator[None]:
+def layer_noise(device: torch.device, *purpose: object) -> Iterator[None]:
     """Give layers that only know the global generator (dropout) numbers of this purpose, and put it back after."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng_for(0, *purpose))))
         yield
 
@@ -192,7 +192,7 @@ class _Loop:
 
     def _step(self, batch: Batch, overall: int) -> float:
         seed, progress = self.config.seed, self.progress
-        with layer_noise(seed, "layers", overall):
+        with layer_noise(self.fabric.device, seed, "layers", overall):
             terms = self.module.objective(batch, overall, rng_for(seed, "objective", overall))
         values = finite_terms(terms._asdict(), overall)
         self.optimizer.zero_grad()

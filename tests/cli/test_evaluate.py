@@ -21,7 +21,7 @@ from labutils.evaluation.scores import METRICS
 from labutils.models.registry import build, make_config
 from labutils.training.checkpoint import save_weights
 from labutils.training.tensors import content_hash
-from tests.cli.asking import ask, files_below, refused
+from tests.cli.asking import SMALL, ask, files_below, refused, write_crops
 
 
 def words(run, crops, *more, split="validate"):
@@ -87,8 +87,46 @@ def test_the_table_is_aligned_and_says_what_was_seen_before(trained, crops, here
     assert "95% interval" in head
     assert head.index("95%") == row.index("[")
     assert head.index("better") == row.index("higher")
-    assert "note: the run was chosen on these very cases" in lines
-    assert "note: the run was trained on these very cases" in ask(*words(run, crops, split="train")).out
+    assert "note: the run was chosen on 6 of these 6 cases" in lines
+    assert "note: the run was trained on 12 of these 12 cases" in ask(*words(run, crops, split="train")).out
+
+
+def test_what_was_seen_before_is_told_of_parts_of_the_cases_and_of_their_patients(trained, crops, here, tmp_path):
+    """The validation folder of this copy holds new patients, one trained on, and a new slice of a chosen one."""
+    root = write_crops(tmp_path / "mixed", train=[31], validate=[11, 41])
+    for name in ("scans", "masks/annots"):
+        old = root / "validate" / name / "pid_0011_nod_0_slice_1.tif"
+        old.rename(old.with_name("pid_0011_nod_0_slice_7.tif"))
+        shutil.copy(crops / "train" / name / "pid_0003_nod_0_slice_0.tif", root / "validate" / name)
+    out = ask(*words(trained[0], root)).out
+    assert "note: the run was trained on 1 of these 5 cases" in out
+    assert "note: the run was chosen on 1 of these 5 cases" in out
+    (root / "validate/scans/pid_0011_nod_0_slice_0.tif").unlink()
+    (root / "validate/masks/annots/pid_0011_nod_0_slice_0.tif").unlink()
+    assert (
+        "note: the run was chosen on other cases of the patients of 1 of these cases"
+        in ask(*words(trained[0], root)).out
+    )
+
+
+def test_patients_held_out_are_scored(crops, here, tmp_path):
+    root = tmp_path / "crops"
+    shutil.copytree(crops / "train", root / "train")
+    ask("train", "unet", "--data", "lidc-crops", "--root", root, "--out", "run", *SMALL, "--set", "fit.epochs=1")
+    answer = ask(*words("run", root, split="held-out"))
+    assert "note: the run was chosen on 4 of these 4 cases" in answer.out
+    assert "trained on" not in answer.out
+    held = {row["case"] for row in scores_of(here)["rows"]}
+    members = json.loads((here / "run" / "cases.json").read_text())
+    assert held == set(members["chosen"])
+    assert len(members["trained"]) == 8
+    assert not held & set(members["trained"])
+
+
+def test_a_run_that_held_out_nobody_is_told(trained, crops, here):
+    sentence = refused(*words(trained[0], crops, split="held-out"))
+    assert "the run held out no patients of lidc-crops/train" in sentence
+    assert list(here.iterdir()) == []
 
 
 def test_undefined_cases_are_counted_in_the_table():

@@ -1,9 +1,11 @@
 """One table of runs and references."""
 
+import shutil
+
 import pytest
 
 from labutils.evaluation.leaderboard import difference, read_table
-from tests.cli.asking import ask
+from tests.cli.asking import SMALL, ask
 
 
 def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here):
@@ -31,12 +33,26 @@ def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here)
     assert "| net, random threshold |" in answer.out
 
 
+def test_patients_held_out_are_scored_and_not_learned_from(crops, here, tmp_path):
+    root = tmp_path / "crops"
+    shutil.copytree(crops / "train", root / "train")
+    own = ("--data", "lidc-crops", "--root", root)
+    ask("train", "unet", *own, "--out", "run", *SMALL, "--set", "fit.epochs=1")
+    ask("report", *own, "--split", "held-out", "--run", "net=run", "--out", "table.json")
+    table = read_table("table.json")
+    assert len(table["cases"]) == 4
+    learned = next(row for row in table["rows"] if row["name"] == "mean training mask")["passport"]["data"][0]
+    assert learned["cases"] == 8
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--run", "a=RUN", "--run", "a=RUN", "--out", "t.json"], "two runs are called 'a'"),
         (["--run", "net", "--out", "t.json"], "wanted NAME=FOLDER"),
         (["--run", "net=nowhere", "--out", "t.json"], "nowhere is not a run folder"),
+        (["--out", "t.json", "--split", "held-out"], "wanted runs that did"),
+        (["--run", "a=RUN", "--out", "t.json", "--split", "held-out"], "held out no patients"),
         (["--out", "t.csv"], "wanted a .json file"),
         (["--out", "t.json", "--split", "dusk"], "'dusk'"),
     ],

@@ -70,7 +70,7 @@ def test_the_same_run_is_known_wherever_its_data_lie(tmp_path):
         ),
     ],
 )
-def test_another_run_is_refused_by_its_first_difference(tmp_path, change, message):
+def test_another_run_is_refused_by_what_differs(tmp_path, change, message):
     (tmp_path / "run.json").write_text(json.dumps(ASKED))
     with pytest.raises(ConfigError, match=f"holds a run with {message}; choose another folder"):
         same_run(tmp_path, ASKED | change)

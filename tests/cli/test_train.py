@@ -11,6 +11,7 @@ import pytest
 import labutils
 from labutils.cli import train as command
 from labutils.core.checks import NumericsError
+from labutils.core.files import only_one
 from labutils.evaluation.passport import check_passport
 from labutils.training.tensors import content_hash
 from tests.cli.asking import SMALL, ask, files_below, refused
@@ -27,7 +28,16 @@ def passport_of(run):
 def test_a_run_folder_is_whole(trained):
     run, answer = trained
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "passport.json", "weights.safetensors", "history.json", "curves.svg", "pictures"),
+        *(
+            "run.json",
+            "passport.json",
+            "weights.safetensors",
+            "cases.json",
+            "history.json",
+            "curves.svg",
+            "pictures",
+            ".run.json.lock",
+        ),
         *("checkpoint.safetensors", "checkpoint.previous.safetensors"),
     }
     assert sorted(path.name for path in (run / "pictures").iterdir()) == ["epoch-0001.png", "epoch-0002.png"]
@@ -212,3 +222,13 @@ def test_track_keeps_the_run_and_goes_on_with_it_and_search_uses_the_same_store(
     value = json.loads((here / "runs" / "study" / "trials.json").read_text())[0]["value"]
     assert passport_of(here / "runs" / "best")["kept"]["value"] == value
     assert [path.name for path in here.iterdir()] == ["runs"]
+
+
+def test_two_trainings_do_not_share_a_folder(crops, here):
+    (here / "run").mkdir()
+    with only_one(here / "run" / ".run.json.lock", "held by the test"):
+        sentence = refused(
+            "train", "unet", "--data", "lidc-crops", "--root", crops, "--out", "run", *SMALL, "--set", "fit.epochs=1"
+        )
+    assert "another training is running in run" in sentence
+    assert [path.name for path in (here / "run").iterdir()] == [".run.json.lock"]

@@ -121,12 +121,11 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path, name, content, words)
         config.read_settings(tmp_path / name)
 
 
-def test_the_first_difference_is_named_by_its_dotted_path():
+def test_differences_are_named_by_their_dotted_paths():
     old = {"fit": {"lr": 1, "goal": {"metric": "dice"}}, "model": "unet"}
-    assert config.first_difference(old, {"model": "unet", "fit": {"goal": {"metric": "dice"}, "lr": 1}}) is None
-    assert config.first_difference(old, {**old, "fit": {"lr": 2, "goal": {"metric": "iou"}}}) == (
-        "fit.goal.metric",
-        "dice",
-        "iou",
-    )
-    assert config.first_difference(old, {**old, "new": 3}) == ("new", None, 3)
+    assert config.differences(old, {"model": "unet", "fit": {"goal": {"metric": "dice"}, "lr": 1}}) == ""
+    changed = {**old, "fit": {"lr": 2, "goal": {"metric": "iou"}}}
+    assert config.differences(old, changed) == "fit.goal.metric = 'dice', not 'iou'; fit.lr = 1, not 2"
+    assert config.differences(old, {**old, "new": 3}) == "new = None, not 3"
+    many = dict.fromkeys("abcde", 1)
+    assert config.differences({}, many).endswith("c = None, not 1; and 2 more")

@@ -66,3 +66,13 @@ def test_hashes_agree(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert files.sha256_of_file(tmp_path / "a") == files.sha256_of_bytes(b"a", b"bc")
     assert json.dumps(files.sha256_of_bytes(b"")).startswith('"e3b0c44298fc1c14')
+
+
+def test_a_lock_is_held_by_one_and_let_go_of(tmp_path):
+    def take():
+        with files.only_one(tmp_path / "lock", "taken"):
+            return True
+
+    with files.only_one(tmp_path / "lock", "first"), pytest.raises(DataError, match="taken"):
+        take()
+    assert take()

@@ -71,6 +71,16 @@ def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
     found = runtime.cache_root()
     assert found.parent == tmp_path
     assert os.access(found, os.W_OK)
+    assert found.stat().st_mode & 0o077 == 0
+
+
+def test_a_temporary_folder_of_somebody_else_is_not_used(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(ConfigError, match="set LABUTILS_CACHE"):
+        runtime.cache_root()
 
 
 def test_the_package_s_own_variables_are_listed(monkeypatch):

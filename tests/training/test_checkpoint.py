@@ -191,4 +191,24 @@ def test_a_failed_write_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     network = make()
     found = checkpoint.load_checkpoint(tmp_path, network, make_optimizer(FitConfig(), network.parameters()))
     assert found.step == 1
-    assert not [name for name in os.listdir(tmp_path) if name.endswith((".part", ".link"))]
+    assert not [name for name in os.listdir(tmp_path) if name.endswith((".part", ".next"))]
+
+
+def test_one_checkpoint_is_whole_between_the_two_renames(tmp_path, monkeypatch):
+    checkpoint.save_checkpoint(tmp_path, *state_after(1))
+    real = os.replace
+
+    def killed_before_the_last(source, target):
+        if str(source).endswith(".next"):
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", killed_before_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save_checkpoint(tmp_path, *state_after(2))
+    monkeypatch.undo()
+    network = make()
+    optimizer = make_optimizer(FitConfig(), network.parameters())
+    assert checkpoint.load_checkpoint(tmp_path, network, optimizer).step == 1
+    checkpoint.save_checkpoint(tmp_path, *state_after(3))
+    assert checkpoint.load_checkpoint(tmp_path, network, optimizer).step == 3

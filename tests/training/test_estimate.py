@@ -46,6 +46,7 @@ def test_the_sentence_uses_the_unit_a_person_would():
     def say(seconds):
         return Estimate(parameters=1234, memory_bytes=3 << 20, step_s=1, total_s=seconds).sentence()
 
-    assert say(59) == "1,234 parameters, about 3 MiB and 59 s"
+    assert say(59) == "1,234 parameters, about 3 MiB, about 59 s"
+    assert say(0.3).endswith("MiB, less than 1 s")
     assert say(600).endswith("10 min")
     assert say(9000).endswith("2 h")
