@@ -39,6 +39,7 @@ test: $(STAMP) ## run the tests and every chapter in the smoke budget; SLOW=1 ad
 
 check: $(STAMP) ## lint, formatting, types, import order
 	@echo "check: ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "check: hooks" && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files
 	@echo "check: mypy" && $(BIN)/mypy
 	@echo "check: rules of the repository" && $(BIN)/python -m pytest -q tests/test_layers.py tests/test_no_pickle.py tests/test_pins.py
 
