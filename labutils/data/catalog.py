@@ -17,20 +17,23 @@ from labutils.data.store import Store
 class Dataset:
     """What a dataset's module offers as ``DATASET``.
 
-    ``load(split, folder, limit)`` gives the store; `folder` is None for a dataset that needs no files (``folders``
-    empty), and `limit` is the most cases wanted, or None for all. A folder that a person named is passed on even
-    where ``found`` is False, so that ``load`` can say what is wrong with it.
+    ``load(split, folder, limit)`` gives the store; `limit` is the most cases wanted, or None for all. `folder` is None
+    for a dataset that needs no files: without ``folders``, or ``embedded`` and none found. A folder that a person named
+    is passed on even where ``found`` is False, so that ``load`` can say what is wrong with it.
     """
 
     card: Card
     load: Callable[[str, Path | None, int | None], Store]
     folders: tuple[str, ...] = ()  # names the dataset's folder goes by under LABUTILS_DATA
     found: Callable[[Path], bool] = Path.is_dir  # whether a folder looks like this dataset
+    embedded: bool = False  # with folders: whether there are cases where no folder is named or found, too
 
 
 _MODULES = {
+    "digit-annotators": "labutils.data.digit_annotators",
     "lidc-crops": "labutils.data.lidc_crops",
     "lidc-raters": "labutils.data.lidc_raters",
+    "mnist-annotators": "labutils.data.mnist_annotators",
 }
 
 
@@ -88,9 +91,9 @@ def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
         DataError: no folder was named and none was found.
     """
     record = dataset(name)
-    if not record.folders:
+    folder = _folder(record, root) if record.folders else None
+    if folder is None or record.embedded:  # its files are not in folders of splits
         return record.card.splits
-    folder = _folder(record, root)
     return tuple(split for split in record.card.splits if (folder / split).is_dir())
 
 
@@ -108,12 +111,14 @@ def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool
     return [(folder, record.found(folder)) for folder in candidates]
 
 
-def _folder(record: Dataset, root: str | Path | None) -> Path:
+def _folder(record: Dataset, root: str | Path | None) -> Path | None:
     looked = searched(record.card.name, root)
     for folder, found in looked:
         if found:
             return folder
     if root is not None:
         return Path(root).expanduser()  # the reader's own refusal says more than "not found"
+    if record.embedded:
+        return None
     places = ", ".join(str(folder) for folder, _ in looked) or "nowhere, as LABUTILS_DATA is not set"
     raise DataError(f"{record.card.name} was not found (looked in: {places}); {record.card.how_to_get}")

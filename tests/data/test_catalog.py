@@ -19,6 +19,7 @@ def toys(monkeypatch, toy_card, toy_store):
     records = {
         "toy": Dataset(card=toy_card(), load=load, folders=("toy", "Toy-1.0")),
         "made": Dataset(card=toy_card(name="made"), load=load),
+        "both": Dataset(card=toy_card(name="both"), load=load, folders=("both",), embedded=True),
     }
     monkeypatch.setattr(catalog, "_MODULES", dict.fromkeys(records, "unused"))
     monkeypatch.setattr(catalog, "dataset", records.__getitem__)
@@ -88,6 +89,17 @@ def test_data_that_are_nowhere_say_where_was_looked(toys, tmp_path, monkeypatch)
 def test_a_dataset_that_needs_no_files_gets_no_folder(toys):
     catalog.load("made", "train", root="/somewhere")
     assert toys == [("train", None, None)]
+
+
+def test_an_embedded_dataset_takes_the_folder_where_there_is_one(toys, tmp_path, monkeypatch):
+    catalog.load("both", "train")
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "gone"))
+    catalog.load("both", "train")
+    (tmp_path / "both").mkdir()
+    catalog.load("both", "train", root=tmp_path)
+    catalog.load("both", "train", root=tmp_path / "typo")  # named, so the reader tells what is wrong with it
+    assert [folder for _, folder, _ in toys] == [None, None, tmp_path / "both", tmp_path / "typo"]
+    assert catalog.available("both") == catalog.available("both", tmp_path) == ("train", "test")
 
 
 def test_a_folder_that_a_person_named_reaches_the_reader(toys, tmp_path):

@@ -1,0 +1,155 @@
+"""Digits that simulated annotators draw on: real MNIST where its files are, else the digits of scikit-learn.
+
+Your copy is a folder with ``train-images-idx3-ubyte`` or ``t10k-images-idx3-ubyte`` or both, each plain or with
+``.gz``. The embedded digits are 8 x 8 scans of handwriting (NIST, 43 people, who is not told), enlarged to MNIST's
+28 x 28. The truth is the ink; what annotators make of it is in `labutils.data.annotators`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from labutils.core.checks import DataError, require
+from labutils.core.runtime import numpy_rng_for
+from labutils.data.annotators import ANNOTATORS, Noise, add_noise, annotate
+from labutils.data.cards import Card
+from labutils.data.catalog import Dataset
+from labutils.data.idx import read_idx
+from labutils.data.prepared import files_key, prepared_store
+from labutils.data.splits import split_by_patient
+from labutils.data.store import Source, Store
+
+VERSION = 1  # raise it when the same digits would give another store
+FILES = {"train": "train-images-idx3-ubyte", "t10k": "t10k-images-idx3-ubyte"}  # by how their digits are called
+FRACTIONS = {"train": 0.7, "validate": 0.15, "test": 0.15}
+SEED = 0  # of the splits and of the noise
+EMBEDDED_INK = 96  # of 255, after enlarging; MNIST's ink is every gray level above 0
+SIZE_PX = 28
+
+CARD = Card(
+    name="digit-annotators",
+    title="Handwritten digits with five simulated annotators",
+    what="A digit under faint noise; annotators draw its ink truly, too thick, too thin, wrongly, or not at all.",
+    licence="MIT for what is made here; digits of MNIST, or of scikit-learn (BSD-3-Clause)",
+    citation="LeCun, Cortes and Burges, The MNIST database; Alpaydin and Kaynak, Optical recognition of digits (1998)",
+    homepage="",
+    raters="5 simulated annotators: good, over, under, wrong, blank",
+    identified=True,
+    classes=2,
+    image="(C, H, W) = (1, 28, 28), gray values in [0, 1]",
+    splits=tuple(FRACTIONS),
+    how_to_get="comes with the package; for MNIST give the folder of its IDX files as root or in LABUTILS_DATA",
+    quirks=(
+        "The good annotator draws the truth itself.",
+        "The blank annotator is present and drew nothing, which is not the same as being absent.",
+        "Who wrote a digit is not known: each digit counts as a patient.",
+    ),
+    spacing_known=False,
+)
+
+
+def load(split: str, root: Path | None, limit: int | None = None) -> Store:
+    """One split; see `labutils.data.catalog.load` for the arguments.
+
+    Digits are dealt into splits by the hash of their ids; where MNIST's training file is there, its test file is the
+    split "test", as everywhere in the field, and only the training digits are dealt.
+
+    Returns:
+        A memory-mapped store; raters as in `labutils.data.annotators.ANNOTATORS`; source "your copy" or "embedded".
+    Raises:
+        DataError: the folder has neither file, or one is damaged; the text names it.
+    """
+    if root is None:
+        files, key = {}, files_key(Path(), (), VERSION, CARD)
+    else:
+        files = _files(root)
+        key = files_key(root, files.values(), VERSION, CARD)
+
+    def make() -> Store:
+        digits = {name: _mnist(path) for name, path in files.items()} or {"digits": _embedded()}
+        return annotated(digits, split, source="your copy" if files else "embedded")
+
+    store = prepared_store(f"digit-annotators-{split}", key, make)
+    return store if limit is None or limit >= len(store) else store.subset(range(limit))
+
+
+def _files(root: Path) -> dict[str, Path]:
+    candidates = {name: (root / file, root / f"{file}.gz") for name, file in FILES.items()}
+    there = {name: next((p for p in paths if p.is_file()), None) for name, paths in candidates.items()}
+    found = {name: path for name, path in there.items() if path is not None}
+    require(found, f"{root} has none of {', '.join(FILES.values())}, plain or .gz", DataError)
+    return found
+
+
+def _mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    gray = read_idx(path, 3)
+    fits = gray.shape[1:] == (SIZE_PX, SIZE_PX)
+    require(fits, f"{path} holds images of {gray.shape[1:]} pixels; wanted {SIZE_PX} x {SIZE_PX}", DataError)
+    return gray, (gray > 0).astype(np.uint8)
+
+
+def _embedded() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    enlarged = [cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC) for image in small]
+    truth = (np.stack(enlarged) > EMBEDDED_INK).astype(np.uint8)
+    return np.stack(enlarged) * truth, truth  # as in MNIST, there is no ink outside the truth
+
+
+def annotated(
+    digits: dict[str, tuple[np.ndarray, np.ndarray]],
+    split: str,
+    *,
+    source: Source,
+    annotators: tuple[str, ...] = tuple(ANNOTATORS),
+    noise: Noise = "clip",
+) -> Store:
+    """Digits of one split under noise, drawn by simulated annotators.
+
+    Args:
+        digits: for each name, gray values and true masks, uint8 (N, H, W) each; with both "train" and "t10k", the
+            second is the split "test".
+        split: "train", "validate" or "test".
+        source: where the digits come from.
+        annotators: one a rater, in the order of the rater axis.
+        noise: as for `labutils.data.annotators.add_noise`.
+    """
+    cases = _dealt(digits, split)
+    images = [add_noise(digits[n][0][i], numpy_rng_for(SEED, "digit noise", n, i), noise) for n, i in cases]
+    truth = np.stack([digits[name][1][i] for name, i in cases])
+    masks = np.stack([annotate(one, annotators) for one in truth])
+    ids = tuple(f"{name}-{i}" for name, i in cases)
+    return Store(
+        image=np.stack(images)[:, None],
+        masks=masks,
+        present=np.ones(masks.shape[:2], bool),
+        truth=truth,
+        spacing_mm=np.ones((len(cases), 2)),
+        patients=ids,
+        cases=ids,
+        card=CARD,
+        split=split,
+        source=source,
+    )
+
+
+def _dealt(digits: dict[str, tuple[np.ndarray, np.ndarray]], split: str) -> list[tuple[str, int]]:
+    """The digits of a split as (name, number in its file)."""
+    kept_apart = set(FILES) <= set(digits)
+    if kept_apart and split == "test":
+        return [("t10k", i) for i in range(len(digits["t10k"][0]))]
+    pool = [(name, i) for name in digits if not (kept_apart and name == "t10k") for i in range(len(digits[name][0]))]
+    shares = {"train": 5 / 6, "validate": 1 / 6} if kept_apart else FRACTIONS
+    chosen = split_by_patient([f"{name}-{i}" for name, i in pool], shares, SEED)[split]
+    return [pool[i] for i in chosen]
+
+
+def _found(folder: Path) -> bool:
+    return any((folder / f"{file}{ending}").is_file() for file in FILES.values() for ending in ("", ".gz"))
+
+
+DATASET = Dataset(card=CARD, load=load, folders=("mnist_idx", "MNIST"), found=_found, embedded=True)
