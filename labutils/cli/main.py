@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[str, typer.Option("--data", help="name of the dataset; labutils doctor lists them")]
+Data = Annotated[str, typer.Option("--data", help="name of the dataset; labutils data list names them")]
 Root = Annotated[
     Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
 ]
@@ -164,6 +164,29 @@ def report(
 
     request = command.Request(runs or [], data, split, out, title, samples, seed)
     command.report(request, root=root, device=device, limit=limit)
+
+
+data_app = typer.Typer(help="Know the datasets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data", epilog=RESEARCH_USE)
+
+
+@data_app.command("list", epilog=RESEARCH_USE)
+def data_list() -> None:
+    """Name every dataset and say whether it is at hand."""
+    from labutils.cli import data as command
+
+    command.list_datasets()
+
+
+@data_app.command("show", epilog=RESEARCH_USE)
+def data_show(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Show a dataset's card: what it is, whose, who drew, how to get it, and its quirks."""
+    from labutils.cli import data as command
+
+    command.show(name, as_json=as_json)
 
 
 def run() -> None:

@@ -1,7 +1,7 @@
 """Digits that simulated annotators draw on: real MNIST where its files are, else the digits of scikit-learn.
 
 Your copy is a folder with ``train-images-idx3-ubyte`` or ``t10k-images-idx3-ubyte`` or both, each plain or with
-``.gz``. The embedded digits are 8 x 8 scans of handwriting (NIST, 43 people, who is not told), enlarged to MNIST's
+``.gz``. The embedded digits are 8 x 8 scans of handwriting, enlarged to MNIST's 20 x 20 pixels of ink in
 28 x 28. The truth is the ink; what annotators make of it is in `labutils.data.annotators`.
 """
 
@@ -27,7 +27,7 @@ FILES = {"train": "train-images-idx3-ubyte", "t10k": "t10k-images-idx3-ubyte"}  
 FRACTIONS = {"train": 0.7, "validate": 0.15, "test": 0.15}
 SEED = 0  # of the splits and of the noise
 EMBEDDED_INK = 96  # of 255, after enlarging; MNIST's ink is every gray level above 0
-SIZE_PX = 28
+SIZE_PX, MARGIN_PX = 28, 4  # as in MNIST, the ink lies in the inner 20 x 20 pixels
 
 CARD = Card(
     name="digit-annotators",
@@ -95,9 +95,11 @@ def _embedded() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    enlarged = [cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC) for image in small]
-    truth = (np.stack(enlarged) > EMBEDDED_INK).astype(np.uint8)
-    return np.stack(enlarged) * truth, truth  # as in MNIST, there is no ink outside the truth
+    side = SIZE_PX - 2 * MARGIN_PX
+    enlarged = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC) for image in small])
+    gray = np.pad(enlarged, ((0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX)))
+    truth = (gray > EMBEDDED_INK).astype(np.uint8)
+    return gray * truth, truth  # as in MNIST, there is no ink outside the truth
 
 
 def annotated(

@@ -1,0 +1,55 @@
+"""``labutils data``: which datasets there are, and what is known of each."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import asdict
+
+import typer
+
+from labutils.cli.doctor import data_line, dataset_state
+from labutils.data import catalog
+from labutils.data.cards import Card
+
+WIDTH = 100  # of a line
+
+
+def list_datasets() -> None:
+    """One line a dataset: its name, what it is, and whether it is at hand."""
+    for name in catalog.names():
+        state = "at hand" if dataset_state(name)["found"] else "not found"
+        typer.echo(f"{name:<18}{state:<11}{catalog.card(name).title}")
+    typer.echo("labutils data show NAME says more of one")
+
+
+def show(name: str, *, as_json: bool) -> None:
+    """The card of a dataset, and where its files are."""
+    import json
+
+    card = catalog.card(name)
+    if as_json:
+        typer.echo(json.dumps(asdict(card), indent=1, sort_keys=True))
+        return
+    for head, text in [*_facts(card), ("here", data_line(dataset_state(name)))]:
+        typer.echo(textwrap.fill(text, WIDTH, initial_indent=f"{head:<13}", subsequent_indent=" " * 13))
+
+
+def _facts(card: Card) -> list[tuple[str, str]]:
+    raters = "rater k is the same in every case" if card.identified else "raters are exchangeable between cases"
+    facts = [
+        ("name", card.name),
+        ("title", card.title),
+        ("what", card.what),
+        ("raters", f"{card.raters}; {raters}"),
+        ("image", card.image),
+        ("classes", f"{card.classes}, the background included"),
+        ("spacing", "in mm" if card.spacing_known else "not known; lengths are in pixels"),
+        ("splits", ", ".join(card.splits)),
+        ("licence", card.licence),
+        ("citation", card.citation),
+        ("homepage", card.homepage),
+        ("how to get", card.how_to_get),
+        *(("quirk", quirk) for quirk in card.quirks),
+        *(("SHA-256", f"{manifest} of {split}") for split, manifest in card.manifests),
+    ]
+    return [(head, text) for head, text in facts if text]
