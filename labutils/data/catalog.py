@@ -13,6 +13,10 @@ from labutils.data.cards import Card
 from labutils.data.store import Store
 
 
+def _has_folder(folder: Path, split: str) -> bool:
+    return (folder / split).is_dir()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """What a dataset's module offers as ``DATASET``.
@@ -26,10 +30,12 @@ class Dataset:
     load: Callable[[str, Path | None, int | None], Store]
     folders: tuple[str, ...] = ()  # names the dataset's folder goes by under LABUTILS_DATA
     found: Callable[[Path], bool] = Path.is_dir  # whether a folder looks like this dataset
+    holds: Callable[[Path, str], bool] = _has_folder  # whether such a folder has a folder of files for a split
 
 
 _MODULES = {
     "lidc-crops": "labutils.data.lidc_crops",
+    "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
 }
 
@@ -91,7 +97,7 @@ def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
     if not record.folders:
         return record.card.splits
     folder = _folder(record, root)
-    return tuple(split for split in record.card.splits if (folder / split).is_dir())
+    return tuple(split for split in record.card.splits if record.holds(folder, split))
 
 
 def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool]]:

@@ -101,3 +101,13 @@ def test_the_splits_with_files_are_told(toys, tmp_path):
     assert catalog.available("made") == ("train", "test")
     with pytest.raises(DataError, match="was not found"):
         catalog.available("toy")
+
+
+def test_a_dataset_may_name_the_folders_of_its_splits_itself(toys, tmp_path, monkeypatch, toy_card):
+    def holds(folder, split):
+        return (folder / {"train": "training"}.get(split, split)).is_dir()
+
+    record = Dataset(card=toy_card(), load=print, folders=("toy",), holds=holds)
+    monkeypatch.setattr(catalog, "dataset", lambda _: record)
+    (tmp_path / "toy" / "training").mkdir(parents=True)
+    assert catalog.available("toy", tmp_path) == ("train",)
