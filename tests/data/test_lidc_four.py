@@ -103,6 +103,12 @@ def test_a_slice_becomes_a_case(slices):
     assert store.masks[0, 0, :8].all()
 
 
+def test_patients_come_first_in_the_order_and_by_their_numbers(tmp_path):
+    for name in ("p10/z--9_c0", "p2/z-30_c0", "p2/z-4.5_c1"):
+        write_crop(tmp_path, name)
+    assert load(tmp_path).cases == ("p2_z-4.5_c1", "p2_z-30_c0", "p10_z--9_c0")
+
+
 def test_labels_may_be_numbered_from_one(crops, tmp_path):
     for name in CROPS:
         write_crop(tmp_path / "other", name, first=1)
