@@ -13,6 +13,10 @@ from labutils.data.cards import Card
 from labutils.data.store import Store
 
 
+def _has_folder(folder: Path, split: str) -> bool:
+    return (folder / split).is_dir()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """What a dataset's module offers as ``DATASET``.
@@ -26,12 +30,14 @@ class Dataset:
     load: Callable[[str, Path | None, int | None], Store]
     folders: tuple[str, ...] = ()  # names the dataset's folder goes by under LABUTILS_DATA
     found: Callable[[Path], bool] = Path.is_dir  # whether a folder looks like this dataset
+    holds: Callable[[Path, str], bool] = _has_folder  # whether such a folder has files for a split
     embedded: bool = False  # with folders: whether there are cases where no folder is named or found, too
 
 
 _MODULES = {
     "digit-annotators": "labutils.data.digit_annotators",
     "lidc-crops": "labutils.data.lidc_crops",
+    "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
 }
@@ -92,9 +98,9 @@ def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
     """
     record = dataset(name)
     folder = _folder(record, root) if record.folders else None
-    if folder is None or record.embedded:  # its files are not in folders of splits
+    if folder is None:
         return record.card.splits
-    return tuple(split for split in record.card.splits if (folder / split).is_dir())
+    return tuple(split for split in record.card.splits if record.holds(folder, split))
 
 
 def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool]]:

@@ -154,4 +154,8 @@ def _found(folder: Path) -> bool:
     return any((folder / f"{file}{ending}").is_file() for file in FILES.values() for ending in ("", ".gz"))
 
 
-DATASET = Dataset(card=CARD, load=load, folders=("mnist_idx", "MNIST"), found=_found, embedded=True)
+def _holds(folder: Path, split: str) -> bool:
+    return split in CARD.splits  # every split is dealt from the same files
+
+
+DATASET = Dataset(card=CARD, load=load, folders=("mnist_idx", "MNIST"), found=_found, holds=_holds, embedded=True)

@@ -99,7 +99,8 @@ def test_an_embedded_dataset_takes_the_folder_where_there_is_one(toys, tmp_path,
     catalog.load("both", "train", root=tmp_path)
     catalog.load("both", "train", root=tmp_path / "typo")  # named, so the reader tells what is wrong with it
     assert [folder for _, folder, _ in toys] == [None, None, tmp_path / "both", tmp_path / "typo"]
-    assert catalog.available("both") == catalog.available("both", tmp_path) == ("train", "test")
+    assert catalog.available("both") == ("train", "test")
+    assert catalog.available("both", tmp_path) == ()
 
 
 def test_a_folder_that_a_person_named_reaches_the_reader(toys, tmp_path):
@@ -113,3 +114,13 @@ def test_the_splits_with_files_are_told(toys, tmp_path):
     assert catalog.available("made") == ("train", "test")
     with pytest.raises(DataError, match="was not found"):
         catalog.available("toy")
+
+
+def test_a_dataset_may_name_the_folders_of_its_splits_itself(toys, tmp_path, monkeypatch, toy_card):
+    def holds(folder, split):
+        return (folder / {"train": "training"}.get(split, split)).is_dir()
+
+    record = Dataset(card=toy_card(), load=print, folders=("toy",), holds=holds)
+    monkeypatch.setattr(catalog, "dataset", lambda _: record)
+    (tmp_path / "toy" / "training").mkdir(parents=True)
+    assert catalog.available("toy", tmp_path) == ("train",)

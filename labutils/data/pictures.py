@@ -1,0 +1,51 @@
+"""Reading PNG and JPEG files that somebody else wrote: a gray picture, or one sentence about the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from labutils.core.checks import DataError, require
+
+_ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}  # how a whole file starts and ends
+_TAIL = 64  # bytes searched for the end, as some writers pad the file
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """The gray values of a PNG or JPEG file, uint8 (H, W), 0 to 255; three equal channels count as gray.
+
+    A PNG file carries checksums; in a JPEG file only damage to its structure or its end can be noticed.
+
+    Raises:
+        DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, holds more than 8 bits a
+            pixel, or holds colors or transparency; the text names the file.
+    """
+    import cv2
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    end = next((end for start, end in _ENDS.items() if content.startswith(start)), None)
+    if end is None:
+        raise DataError(f"{path} is neither PNG nor JPEG; wanted a gray picture of 8 bits")
+    # Without this check a decoder may fill what is missing with gray and say nothing.
+    require(end in content[-_TAIL:], f"{path} is cut short; wanted the whole file, copied again", DataError)
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # e.g. a damaged header that claims too many pixels; its text names lines of C++
+        picture = None
+    if picture is None:
+        raise DataError(f"{path} is damaged and cannot be decoded; wanted the whole file, copied again")
+    return _gray(path, picture)
+
+
+def _gray(path: Path, picture: np.ndarray) -> np.ndarray:
+    require(picture.dtype == np.uint8, f"{path} holds {picture.dtype}; wanted 8 bits a pixel, uint8", DataError)
+    if picture.ndim == 2:
+        return picture
+    first, channels = picture[..., 0], picture.shape[-1]
+    require(channels == 3, f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
+    require((picture == first[..., None]).all(), f"{path} holds colors; wanted one channel of gray values", DataError)
+    return np.ascontiguousarray(first)
