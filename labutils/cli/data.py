@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from dataclasses import asdict
 
@@ -24,8 +25,6 @@ def list_datasets() -> None:
 
 def show(name: str, *, as_json: bool) -> None:
     """The card of a dataset, and where its files are."""
-    import json
-
     card = catalog.card(name)
     if as_json:
         typer.echo(json.dumps(asdict(card), indent=1, sort_keys=True))

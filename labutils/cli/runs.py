@@ -83,6 +83,8 @@ class Run(NamedTuple):
 
     def notes(self, store: Store) -> list[str]:
         """What to know of a store before believing this run's scores on it."""
+        if not self.members:
+            return [f"note: the run does not say which cases it saw (it has no {MEMBERS})"]
         lines = []
         for use, patient_of in self.members.items():
             seen = set(patient_of.values())

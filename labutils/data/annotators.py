@@ -1,10 +1,10 @@
 """Simulated annotators: what each does to a true mask is known exactly, so learning from them can be checked.
 
-A good annotator draws the truth. An over-segmenting one thickens it and an under-segmenting one thins it, each by two
-pixels up and to the left or down and to the right, as a 2 x 2 brush does. A wrong one draws something of another shape
-and place. A blank one judged the case and drew nothing. Source: the recipe of the noisy-label experiments of Zhang et
-al. 2020 on MNIST, as published with prepared files for stochastic confusion matrices; the first three are equal to
-those files to the bit.
+A good annotator draws the truth. An over-segmenting one thickens it by two strokes of a 2 x 2 brush, and an
+under-segmenting one thins it likewise. A wrong one draws something of another shape and place. A blank one judged the
+case and drew nothing. Source: the preparation of MNIST published with the code of stochastic confusion matrices
+(github.com/rCampSemp/learn-vae-noisy-label). Good, over and under are equal to its prepared files to the bit; wrong
+follows the same steps from the true mask, where the original may have started from the gray digit, and differs.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import sha256_of_bytes
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.annotators import ANNOTATORS, Noise, add_noise, annotate
 from labutils.data.cards import Card
@@ -62,18 +63,15 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Raises:
         DataError: the folder has neither file, or one is damaged; the text names it.
     """
-    if root is None:
-        files, key = {}, files_key(Path(), (), VERSION, CARD)
-    else:
-        files = _files(root)
-        key = files_key(root, files.values(), VERSION, CARD)
+    files = {} if root is None else _files(root)
+    facts = files_key(root, files.values(), VERSION, CARD) if root else repr((VERSION, CARD))
+    key = sha256_of_bytes(facts.encode())
 
     def make() -> Store:
         digits = {name: _mnist(path) for name, path in files.items()} or {"digits": _embedded()}
         return annotated(digits, split, source="your copy" if files else "embedded")
 
-    store = prepared_store(f"digit-annotators-{split}", key, make)
-    return store if limit is None or limit >= len(store) else store.subset(range(limit))
+    return prepared_store(f"digit-annotators-{split}", key, make).first(limit)
 
 
 def _files(root: Path) -> dict[str, Path]:

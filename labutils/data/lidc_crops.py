@@ -29,9 +29,9 @@ from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.lidc_contours import RATINGS
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import files_key, prepared_store, require_folder
 from labutils.data.store import Store
-from labutils.data.tiff import read_tiff
+from labutils.data.tiff import read_tiff, require_binary
 
 READER_VERSION = 1  # raise it when the same files would give another store
 WINDOW_Z = (-3.0, 6.0)  # standard deviations of the slice; becomes 0 to 1
@@ -104,13 +104,11 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """
-    if root is None:
-        raise DataError(f"lidc-crops needs its folder; {CARD.how_to_get}")
+    root = require_folder(root, CARD)
     scans = _scan_files(root, split)
     files = [path for folder in ("scans", "masks") for path in (root / split / folder).rglob("*.tif")]
     key = files_key(root, files, READER_VERSION, CARD)
-    store = prepared_store(f"lidc-crops-{split}", key, lambda: _read_split(root, split, scans))
-    return store if limit is None or limit >= len(store) else store.subset(range(limit))
+    return prepared_store(f"lidc-crops-{split}", key, lambda: _read_split(root, split, scans)).first(limit)
 
 
 def read_metadata(root: str | Path) -> tuple[NoduleRow, ...]:
@@ -220,10 +218,7 @@ def _read_masks(scans: list[Path], annots: Path, size: tuple[int, ...]) -> tuple
     drawn: list[np.ndarray] = []  # (R, H, W) each
     for scan in scans:
         mask = read_tiff(annots / scan.name, "1HWR", "bu")[0]
-        if mask.shape[:2] != size:
-            raise DataError(f"{annots / scan.name} has {mask.shape[:2]} pixels and its scan {size}; wanted them equal")
-        highest = int(mask.max())
-        require(highest <= 1, f"{annots / scan.name} holds the value {highest}; wanted 0 and 1 only", DataError)
+        require_binary(annots / scan.name, mask, size)
         drawn.append(mask.transpose(2, 0, 1).astype(np.uint8))
     masks = np.zeros((len(drawn), max(map(len, drawn)), *size), np.uint8)
     present = np.zeros(masks.shape[:2], bool)

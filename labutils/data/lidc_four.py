@@ -35,7 +35,7 @@ from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.pictures import read_gray
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import files_key, prepared_store, require_folder
 from labutils.data.store import Store
 
 READER_VERSION = 1  # raise it when the same files would give another store
@@ -104,16 +104,14 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
         DataError: a file or folder is missing, damaged, or not what its name says; or the folder holds as many
             patients as the published split and another number of images; the text names it.
     """
-    if root is None:
-        raise DataError(f"lidc-four needs its folder; {CARD.how_to_get}")
+    root = require_folder(root, CARD)
     form = _form(root, split)
     cases = form.cases(root / form.folders[split])
     if form is CROPS:
         _require_published(root / form.folders[split], split, cases)
     files = [path for case in cases for path in (case.image, *case.masks)]
     key = files_key(root, files, READER_VERSION, CARD)
-    store = prepared_store(f"lidc-four-{split}", key, lambda: _read_split(split, cases, form.slack))
-    return store if limit is None or limit >= len(store) else store.subset(range(limit))
+    return prepared_store(f"lidc-four-{split}", key, lambda: _read_split(split, cases, form.slack)).first(limit)
 
 
 def _holds(folder: Path, split: str) -> bool:

@@ -20,9 +20,9 @@ import numpy as np
 from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import files_key, prepared_store, require_folder
 from labutils.data.store import Store
-from labutils.data.tiff import read_tiff
+from labutils.data.tiff import read_tiff, require_binary
 
 READER_VERSION = 1  # raise it when the same files would give another store
 FOLDERS = {"good": "GT", "over": "Over", "under": "Under", "wrong": "Wrong"}  # by annotator, in the order of raters
@@ -58,13 +58,11 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """
-    if root is None:
-        raise DataError(f"mnist-annotators needs its folder; {CARD.how_to_get}")
+    root = require_folder(root, CARD)
     numbers = _numbers(root, split)
     files = [_path(root, split, folder, n) for folder in ("Gaussian", *FOLDERS.values()) for n in numbers]
     key = files_key(root, files, READER_VERSION, CARD)
-    store = prepared_store(f"mnist-annotators-{split}", key, lambda: _read_split(root, split, numbers))
-    return store if limit is None or limit >= len(store) else store.subset(range(limit))
+    return prepared_store(f"mnist-annotators-{split}", key, lambda: _read_split(root, split, numbers)).first(limit)
 
 
 def _path(root: Path, split: str, folder: str, number: int) -> Path:
@@ -124,9 +122,7 @@ def _image(path: Path) -> np.ndarray:
 
 def _mask(path: Path, size: tuple[int, ...]) -> np.ndarray:
     mask = read_tiff(path, "HW", "bu")
-    require(mask.shape == size, f"{path} has {mask.shape} pixels and its image {size}; wanted them equal", DataError)
-    highest = int(mask.max())
-    require(highest <= 1, f"{path} holds the value {highest}; wanted 0 and 1 only", DataError)
+    require_binary(path, mask, size)
     return mask.astype(np.uint8)
 
 

@@ -9,9 +9,21 @@ from pathlib import Path
 
 from labutils.core.checks import DataError
 from labutils.core.runtime import cache_root
+from labutils.data.cards import Card
 from labutils.data.store import Store, open_store, write_store
 
 _log = logging.getLogger(__name__)
+
+
+def require_folder(root: Path | None, card: Card) -> Path:
+    """The folder of a dataset that cannot do without one.
+
+    Raises:
+        DataError: there is none.
+    """
+    if root is None:
+        raise DataError(f"{card.name} needs its folder; {card.how_to_get}")
+    return root
 
 
 def files_key(root: Path, files: Iterable[Path], *facts: object) -> str:

@@ -140,6 +140,10 @@ class Store:
             None if self.truth is None else torch.from_numpy(self.truth[rows]),
         )
 
+    def first(self, limit: int | None) -> Store:
+        """The first `limit` cases as a view; all of them where there are fewer, or where `limit` is None."""
+        return self if limit is None or limit >= len(self) else self.subset(range(limit))
+
     def subset(self, indices: Sequence[int] | np.ndarray) -> Store:
         """A store of the cases at `indices`, each at most once.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labutils.core.checks import DataError
+from labutils.core.checks import DataError, require
 
 
 def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
@@ -33,6 +33,18 @@ def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
         raise DataError(f"{path} cannot be read as TIFF: {error}") from error
     _require_kind(path, array.shape, array.dtype, letters, kinds)
     return array
+
+
+def require_binary(path: Path, mask: np.ndarray, size: tuple[int, ...]) -> None:
+    """Refuse a mask (H, W, ...) of another size than its image's (H, W), or with values besides 0 and 1.
+
+    Raises:
+        DataError: as said; the text names the file.
+    """
+    here = mask.shape[:2]
+    require(here == size, f"{path} has {here} pixels and its image {size}; wanted them equal", DataError)
+    highest = int(mask.max())
+    require(highest <= 1, f"{path} holds the value {highest}; wanted 0 and 1 only", DataError)
 
 
 def _require_kind(path: Path, shape: tuple[int, ...], dtype: np.dtype | None, letters: str, kinds: str) -> None:

@@ -109,6 +109,12 @@ def test_what_was_seen_before_is_told_of_parts_of_the_cases_and_of_their_patient
     )
 
 
+def test_a_run_that_does_not_say_what_it_saw_is_told(trained, crops, here, tmp_path):
+    run = shutil.copytree(trained[0], tmp_path / "copy")
+    (run / "cases.json").unlink()
+    assert "note: the run does not say which cases it saw" in ask(*words(run, crops)).out
+
+
 def test_patients_held_out_are_scored(crops, here, tmp_path):
     root = tmp_path / "crops"
     shutil.copytree(crops / "train", root / "train")

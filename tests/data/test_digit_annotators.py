@@ -48,6 +48,13 @@ def test_without_files_the_embedded_digits_are_taken(nowhere):
     assert ink > 0.5 > 0.05 > paper
 
 
+def test_embedded_digits_are_made_once_wherever_one_stands(nowhere, tmp_path, monkeypatch):
+    catalog.load("digit-annotators", "test")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("labutils.data.digit_annotators._embedded", lambda: pytest.fail("made again"))
+    catalog.load("digit-annotators", "test")
+
+
 def test_raters_are_the_annotators_and_all_present(nowhere):
     store = catalog.load("digit-annotators", "validate", limit=5)
     for truth, masks in zip(store.truth, store.masks, strict=True):

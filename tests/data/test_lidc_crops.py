@@ -158,7 +158,7 @@ SCAN, MASK = rf"scans/{FIRST}\.tif", rf"masks/annots/{FIRST}\.tif"
 REFUSALS = {
     "mask of another size": (
         lambda r: rewrite(part(r, folder=ANNOTS), np.zeros((1, 8, 7, 2), bool)),
-        MASK + r" has \(8, 7\) pixels and its scan \(8, 6\)",
+        MASK + r" has \(8, 7\) pixels and its image \(8, 6\)",
     ),
     "scan of another size": (
         lambda r: rewrite(part(r, LAST), np.zeros((1, 9, 6))),
