@@ -12,7 +12,8 @@ def test_the_largest_size_holds_the_highest_and_the_widest():
 def test_padding_leaves_every_pixel_in_its_place_and_adds_zeros():
     array = np.arange(1, 13, dtype=np.uint8).reshape(2, 2, 3)
     padded = pad_to_size(array, (4, 5))
-    assert padded.shape == (2, 4, 5) and padded.dtype == np.uint8
+    assert padded.shape == (2, 4, 5)
+    assert padded.dtype == np.uint8
     np.testing.assert_array_equal(padded[:, :2, :3], array)
     assert padded.sum() == array.sum()
 
