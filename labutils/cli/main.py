@@ -189,6 +189,31 @@ def data_show(
     command.show(name, as_json=as_json)
 
 
+@data_app.command("prepare-lidc", epilog=RESEARCH_USE)
+def data_prepare_lidc(
+    dicom: Annotated[Path, typer.Argument(help="folder that holds the DICOM series of LIDC-IDRI, in any folders")],
+    out: Annotated[Path, typer.Argument(help="folder to make; one that was interrupted goes on")],
+    forms: Annotated[
+        list[str] | None, typer.Option("--form", help="crops (native pixels) or four (0.5 mm); else both; many times")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="processes at once")] = 1,
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", help="patients of each split, as JSON; else by hash")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Turn DICOM files of LIDC-IDRI into crops with every radiologist's mask, in two published forms.
+
+    Settings are crops.* and four.*, such as --set crops.min_readers=3.
+    """
+    from labutils.cli import prepare as command
+    from labutils.cli.settings import read_tables
+
+    settings = read_tables(config, assignments or (), command.TABLES)
+    command.prepare(command.Request(dicom, out, forms or [], split, workers), settings)
+
+
 def run() -> None:
     """The entry of the console script."""
     app(prog_name="labutils")

@@ -37,6 +37,7 @@ class Dataset:
 _MODULES = {
     "digit-annotators": "labutils.data.digit_annotators",
     "lidc-crops": "labutils.data.lidc_crops",
+    "lidc-crops-hu": "labutils.data.lidc_crops_hu",
     "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
