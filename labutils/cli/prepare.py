@@ -10,7 +10,7 @@ import typer
 
 from labutils.core.config import from_dict
 from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
-from labutils.data.lidc_report import FORMS, FormReport, Report, require_published_totals
+from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, require_published_totals
 from labutils.data.splits import read_split
 
 TABLES = ("crops", "four")  # of settings
@@ -51,7 +51,10 @@ def _check_totals(report: Report, config: PrepareConfig) -> None:
 
 
 def _table(folder: Path, name: str, form: FormReport) -> list[str]:
-    removed = [f"  {name:<22}{-count:>9}" for name, count in form.removed.items()]
-    kept = [f"  {split:<22}{form.images[split]:>9} images of {form.patients[split]} patients" for split in form.images]
-    head = [f"{folder}", f"  {'candidate images':<22}{form.candidates:>9}"]
-    return [*head, *removed, f"  {'images':<22}{form.kept:>9}", *kept]
+    removed = [_line(f"- {FILTERS[name][one]} ({one})", count) for one, count in form.removed.items()]
+    kept = [_line(f"  {one}", count, f"of {form.patients[one]} patients") for one, count in form.images.items()]
+    return [str(folder), _line("candidate images", form.candidates), *removed, _line("images", form.kept), *kept]
+
+
+def _line(what: str, count: int, more: str = "") -> str:
+    return f"  {what:<56}{count:>8,}  {more}".rstrip()

