@@ -11,6 +11,8 @@ from labutils.core.types import Case
 from labutils.data.cards import Card
 from labutils.data.store import Store
 
+LIDC_SCANS = (698, 672)  # LIDC-IDRI-0957 and LIDC-IDRI-0983, of 65 and 90 slices
+
 TOY = Card(
     name="toy",
     title="Toy cases",
@@ -70,3 +72,14 @@ def toy_store(toy_case):
         return Store.from_cases(cases, card=TOY, split=split)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lidc_dicom(tmp_path_factory):
+    """A folder with two small scans of LIDC-IDRI as DICOM files: all is real but the pixels."""
+    from labutils.data.dicom_twin import write_scan
+
+    root = tmp_path_factory.mktemp("dicom")
+    for scan in LIDC_SCANS:
+        write_scan(root, scan)
+    return root
