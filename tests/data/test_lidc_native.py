@@ -181,19 +181,18 @@ def test_only_named_filters_count(lidc_dicom):
 
 @pytest.mark.data
 @pytest.mark.parametrize("split", ["train", "validate"])
-def test_the_outlines_give_the_public_masks(split):
+def test_the_outlines_give_the_public_crops_and_masks(split):
     store = lidc_crops.load(split, data_root() / "lidc_crops")
-    patients = set(store.patients)
-    scans = sorted({nodule.scan for nodule in read_index() if nodule.patient in patients})
-    found = {}
-    for number in scans:
+    config = NativeConfig(border="drop")
+    ours = {}
+    for number in sorted({nodule.scan for nodule in read_index() if nodule.patient in set(store.patients)}):
         scan = open_scan(number)
         for nodule in scan.nodules:
-            found |= {one.case: one.masks for one in native_slices(scan, nodule, NativeConfig(), Counter())}
-    public = {case: store.masks[i][store.present[i]] for i, case in enumerate(store.cases)}
-    assert set(public) <= set(found)
-    off = {case: int((np.moveaxis(found[case], -1, 0) != masks).sum()) for case, masks in public.items()}
-    assert max(off.values()) <= 2
-    assert sum(pixels > 0 for pixels in off.values()) <= 0.011 * len(public)
-    # The public files lack some slices of these patients; every slice of a nodule they have at all is among ours.
-    assert len(set(found) - set(public)) <= 0.02 * len(public)
+            ours |= {one.case: one.masks for one in native_slices(scan, nodule, config, Counter())}
+    assert set(ours) == set(store.cases)
+    off = [
+        int((np.moveaxis(ours[case], -1, 0) != store.masks[i][store.present[i]]).sum())
+        for i, case in enumerate(store.cases)
+    ]
+    assert max(off) <= 2
+    assert np.count_nonzero(off) <= 0.011 * len(off)
