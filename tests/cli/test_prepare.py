@@ -11,7 +11,8 @@ from tests.cli.asking import ask, refused
 def test_one_command_makes_both_forms_and_says_what_was_removed(tmp_path):
     series = write_scan(tmp_path / "dicom", 698)
     out = tmp_path / "lidc"
-    answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, "--set", "crops.min_readers=1")
+    settings = ("--set", "crops.min_readers=1", "--set", "crops.area_px=null")
+    answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, *settings)
     assert answer.code == 0, answer
     assert answer.out.startswith("1 scans prepared, 0 skipped\n")
     for filters in FILTERS.values():
