@@ -35,6 +35,9 @@ class Dataset:
 
 
 _MODULES = {
+    "bubil-crowd-4": "labutils.data.bubil_crowd_4",
+    "bubil-crowd-6": "labutils.data.bubil_crowd_6",
+    "bubil-experts": "labutils.data.bubil_experts",
     "digit-annotators": "labutils.data.digit_annotators",
     "lidc-crops": "labutils.data.lidc_crops",
     "lidc-four": "labutils.data.lidc_four",
