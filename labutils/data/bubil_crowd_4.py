@@ -26,6 +26,7 @@ CARD = Card(
         *QUIRKS,
         "The images look like frames of a time lapse: one cell comes back up to eleven times. All may be of one field "
         "of view, so intervals over patients are narrower than those over cultures would be.",
+        "In image 000154 one worker marked another cell than the others did.",
         "The original has no splits: patients are dealt into these by the hash of their names.",
     ),
     spacing_known=False,

@@ -43,6 +43,7 @@ _MODULES = {
     "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
+    "stapler-lesions": "labutils.data.stapler",
 }
 
 
