@@ -189,6 +189,18 @@ def data_show(
     command.show(name, as_json=as_json)
 
 
+@data_app.command("convert-pickle", epilog=RESEARCH_USE)
+def data_convert_pickle(
+    file: Annotated[Path, typer.Argument(help="the published data_lidc.pickle")],
+    out: Annotated[Path, typer.Argument(help="new folder, for --data lidc-four")],
+    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="seconds the pickle may take to be read")] = 3600,
+) -> None:
+    """Turn the published pickle of 15,096 LIDC crops into PNG files. Only this command ever opens a pickle."""
+    from labutils.cli import data as command
+
+    command.convert_pickle(file, out, timeout_s=timeout_s)
+
+
 def run() -> None:
     """The entry of the console script."""
     app(prog_name="labutils")

@@ -10,6 +10,7 @@ import pytest
 from labutils.core.types import Case
 from labutils.data.cards import Card
 from labutils.data.store import Store
+from tests.data.pickles import some_crops, three_patients
 
 TOY = Card(
     name="toy",
@@ -70,3 +71,15 @@ def toy_store(toy_case):
         return Store.from_cases(cases, card=TOY, split=split)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def series():
+    """For each split, a patient of LIDC-IDRI and the ids of their series; the one to train on has two."""
+    return three_patients()
+
+
+@pytest.fixture(scope="session")
+def pickled(series):
+    """Crops of three patients, not in the order of their names."""
+    return some_crops(series)
