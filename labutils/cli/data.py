@@ -34,6 +34,16 @@ def show(name: str, *, as_json: bool) -> None:
         typer.echo(textwrap.fill(text, WIDTH, initial_indent=f"{head:<13}", subsequent_indent=" " * 13))
 
 
+def make_twin(name: str, out: Path, *, cases: int, seed: int, form: str | None) -> None:
+    """Write the twin of a dataset, and say how to use it."""
+    from labutils.data import twins
+
+    counts = twins.make_twin(name, out, cases=cases, seed=seed, form=form)
+    parts = ", ".join(f"{part} {number}" for part, number in counts.items())
+    typer.echo(f"wrote {out}: a twin of {name}, not the public files; {parts}")
+    typer.echo(f"use it with --data {name} --root {out}")
+
+
 def convert_pickle(path: Path, out: Path, *, timeout_s: float) -> None:
     """Turn the published pickle of LIDC crops into plain files, and say what came of it."""
     from labutils.data.lidc_pickle import PUBLISHED, convert_pickle

@@ -189,6 +189,20 @@ def data_show(
     command.show(name, as_json=as_json)
 
 
+@data_app.command("make-twin", epilog=RESEARCH_USE)
+def data_make_twin(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    out: Annotated[Path, typer.Argument(help="new folder")],
+    cases: Annotated[int, typer.Option("--cases", min=1, help="cases of all splits together")] = 120,
+    seed: Annotated[int, typer.Option("--seed", help="another seed gives other cases")] = 0,
+    form: Annotated[str | None, typer.Option("--form", help="of lidc-four: crops or slices")] = None,
+) -> None:
+    """Write a procedural stand-in for a dataset, with the same files, shapes, raters and quirks."""
+    from labutils.cli import data as command
+
+    command.make_twin(name, out, cases=cases, seed=seed, form=form)
+
+
 @data_app.command("convert-pickle", epilog=RESEARCH_USE)
 def data_convert_pickle(
     file: Annotated[Path, typer.Argument(help="the published data_lidc.pickle")],

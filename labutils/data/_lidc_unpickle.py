@@ -108,10 +108,11 @@ def _scalar(_element: object, _data: object) -> None:
     """A single number, such as a pixel's size, which is not needed."""
 
 
-def _encode(text: object, encoding: object) -> bytes:
+def _encode(text: object, encoding: object) -> str:
+    """The text itself, which `Array` takes for bytes: a second copy of each would double the memory."""
     if type(text) is not str or encoding != "latin1":
         raise Refused(f"it encodes text as {short(encoding)}")
-    return text.encode("latin1")
+    return text
 
 
 STANDS = {

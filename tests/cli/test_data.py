@@ -54,3 +54,12 @@ def test_a_hostile_pickle_is_one_sentence(tmp_path):
     path.write_bytes(pickle.dumps(print))
     assert "names 'builtins.print', which may run code" in refused("data", "convert-pickle", path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_twin_is_made_and_used_like_the_original(tmp_path):
+    out = ask("data", "make-twin", "lidc-four", tmp_path / "slices", "--form", "slices", "--cases", 4).out
+    assert f"wrote {tmp_path / 'slices'}: a twin of lidc-four, not the public files; train 4" in out
+    assert f"--data lidc-four --root {tmp_path / 'slices'}" in out
+    assert catalog.load("lidc-four", "train", root=tmp_path / "slices").source == "twin"
+    assert "exists already" in refused("data", "make-twin", "lidc-four", tmp_path / "slices")
+    assert "twin is 'mnist'; wanted one of" in refused("data", "make-twin", "mnist", tmp_path / "mnist")

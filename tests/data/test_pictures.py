@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from labutils.core.checks import DataError
-from labutils.data.pictures import read_gray
+from labutils.data.pictures import read_gray, write_gray
 
 
 def picture(*shape, dtype=np.uint8):
@@ -89,3 +89,14 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file"):
         read_gray(tmp_path / "gone.png")
+
+
+def test_a_picture_is_written_in_silence_and_comes_back(tmp_path, capfd):
+    gray, mask = picture(20, 30), np.zeros((32, 32), np.uint8)
+    mask[5:20, 9:23] = 255
+    write_gray(tmp_path / "deep" / "a.png", gray)
+    write_gray(tmp_path / "a.jpg", mask)
+    np.testing.assert_array_equal(read_gray(tmp_path / "deep" / "a.png"), gray)
+    read = read_gray(tmp_path / "a.jpg")
+    assert np.abs(read.astype(int) - mask).max() <= 10
+    assert capfd.readouterr() == ("", "")
