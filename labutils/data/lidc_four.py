@@ -72,6 +72,8 @@ CARD = Card(
         "to 0.5 mm; the four-label slices say nothing of theirs.",
         "The four-label slices do not say which patient they show and neighbors look alike, so all count as one "
         "patient 'unknown': intervals over patients are NaN and no patient can be held out.",
+        "The published pickle, turned into files by this package, gives crops of 128 x 128 pixels; the z in their "
+        "names is unknown and stands as 0.",
         "The published label files are numbered 0 to 3 and their documentation says 1 to 4; both are read.",
         "Results on these crops do not compare with results on other preparations of LIDC-IDRI.",
     ),
