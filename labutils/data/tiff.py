@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from labutils.core.checks import DataError, require
+
+MAX_VALUES = 2**28  # of a picture; checked before decoding, as a few bytes can claim any size
+COMPRESSIONS = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")  # that tifffile reads by itself
 
 
 def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
@@ -33,6 +38,45 @@ def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
         raise DataError(f"{path} cannot be read as TIFF: {error}") from error
     _require_kind(path, array.shape, array.dtype, letters, kinds)
     return array
+
+
+def read_tiff_picture(path: Path) -> np.ndarray:
+    """The values of a TIFF file of one page as stored, (H, W), or (H, W, 3) in the order R, G, B.
+
+    Of the tags only those of the pixels' layout are used, and no error repeats what a decoder said, as tags may name
+    a patient. Whether 0 is meant to be shown white is passed over: the values count.
+
+    Raises:
+        DataError: the file cannot be read or decoded, holds several pages, a palette, transparency or further axes,
+            more than `MAX_VALUES`, or is compressed in a way that is not read; the text names the file.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            _require_picture(path, tiff)
+            array = tiff.series[0].asarray()
+            return array if tiff.series[0].axes != "SYX" else np.ascontiguousarray(array.transpose(1, 2, 0))
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or 'it is no whole TIFF file'}") from None
+    except Exception:  # a damaged file makes tifffile raise nearly anything, from IndexError to struct.error
+        raise DataError(f"{path} is damaged or no TIFF file; wanted the whole file, copied again") from None
+
+
+def _require_picture(path: Path, tiff: Any) -> None:
+    pages, series, page = len(tiff.pages), tiff.series[0], tiff.pages[0]
+    require(pages == 1, f"{path} holds {pages} pages; wanted one picture a file", DataError)
+    require(page.photometric.name != "PALETTE", f"{path} holds a palette; wanted gray or RGB values", DataError)
+    colors = series.axes in ("YXS", "SYX") and page.samplesperpixel == 3
+    shape = tuple(series.shape)
+    wanted = "(H, W) or (H, W, 3), without transparency"
+    require(colors or series.axes == "YX", f"{path} has shape {shape}; wanted {wanted}", DataError)
+    require(math.prod(shape) <= MAX_VALUES, f"{path} claims {shape}; wanted {MAX_VALUES} values at most", DataError)
+    known = page.compression.name in COMPRESSIONS
+    wanted = "no compression, or deflate"
+    require(known, f"{path} is compressed with {page.compression.name}, which is not read; wanted {wanted}", DataError)
 
 
 def require_binary(path: Path, mask: np.ndarray, size: tuple[int, ...]) -> None:
