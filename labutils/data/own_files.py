@@ -80,30 +80,20 @@ def list_folder(root: Path, findings: Findings) -> OwnFolder:
         findings.note(f"the licence is not stated; {own_card.FILE} can state it")
     images = _named(root / IMAGES, findings)
     require(images, f"{root / IMAGES} holds no image; wanted files that end in {', '.join(ENDINGS)}", DataError)
-    drawn = {rater: _named(root / MASKS / rater, findings) for rater in _raters(root, findings)}
-    for rater in (rater for rater, files in drawn.items() if not files):
-        findings.note(f"rater {rater!r} judged no case")
-    if not any(drawn.values()):
-        findings.note("there are no masks: the cases can be predicted on, and neither learned from nor scored")
+    drawn = _drawn(root, findings)
     truth = _named(root / TRUTH, findings) if (root / TRUTH).is_dir() else {}
     for files in (*drawn.values(), truth):
         _require_images(files, images, findings)
-    table = read_table(root / own_table.FILE, findings)
+    table_file = root / own_table.FILE
+    table = read_table(table_file, findings)
     if table is not None:
-        _require_listed(root / own_table.FILE, table, images, findings)
-    spacings = _spacings(root / own_table.FILE, table or {}, images, findings)
+        _require_listed(table_file, table, images, findings)
+    spacings = _spacings(table_file, table or {}, images, findings)
     patients = _patients(table or {}, images)
-    splits = _splits(root / own_table.FILE, table, patients, findings)
+    splits = _splits(table_file, table, patients, findings)
+    masks = {name: tuple(files.get(name) for files in drawn.values()) for name in images}
     cases = tuple(
-        OwnCase(
-            name=name,
-            patient=patients[name],
-            split=splits[name],
-            image=images[name],
-            masks=tuple(files.get(name) for files in drawn.values()),
-            truth=truth.get(name),
-            spacing_mm=spacings.get(name),
-        )
+        OwnCase(name, patients[name], splits[name], images[name], masks[name], truth.get(name), spacings.get(name))
         for name in sorted(splits)
     )
     _require_all_or_none(cases, findings)
@@ -134,7 +124,8 @@ def _named(folder: Path, findings: Findings) -> dict[str, Path]:
     return found
 
 
-def _raters(root: Path, findings: Findings) -> list[str]:
+def _drawn(root: Path, findings: Findings) -> dict[str, dict[str, Path]]:
+    """The masks of each rater, by name of their image."""
     folders = {}
     for path in _visible(root / MASKS) if (root / MASKS).is_dir() else ():
         if path.is_dir():
@@ -142,7 +133,12 @@ def _raters(root: Path, findings: Findings) -> list[str]:
         else:
             findings.fault(path, "is a file", "one folder a rater, with the masks in it")
     _require_apart(folders, findings)
-    return list(folders)
+    drawn = {rater: _named(folder, findings) for rater, folder in folders.items()}
+    for rater in (rater for rater, files in drawn.items() if not files):
+        findings.note(f"rater {rater!r} judged no case")
+    if not any(drawn.values()):
+        findings.note("there are no masks: the cases can be predicted on, and neither learned from nor scored")
+    return drawn
 
 
 def _require_apart(paths: Mapping[str, Path], findings: Findings) -> None:
