@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[
-    str, typer.Option("--data", help="name of a dataset (see labutils data list), or the path of your own")
+    str, typer.Option("--data", help="name of a dataset (see labutils data list) or path of your own folder")
 ]
 Root = Annotated[
     Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
@@ -182,7 +182,7 @@ def data_list() -> None:
 
 @data_app.command("show", epilog=RESEARCH_USE)
 def data_show(
-    name: Annotated[str, typer.Argument(help="name of the dataset, or the path of your own")],
+    name: Annotated[str, typer.Argument(help="name of the dataset, or path of your own folder")],
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Show a dataset's card: what it is, whose, who drew, how to get it, and its quirks."""
@@ -200,6 +200,31 @@ def data_verify(
     from labutils.cli import own as command
 
     command.verify(Path(name), as_json=as_json)
+
+
+@data_app.command("prepare-lidc", epilog=RESEARCH_USE)
+def data_prepare_lidc(
+    dicom: Annotated[Path, typer.Argument(help="folder that holds the DICOM series of LIDC-IDRI, in any folders")],
+    out: Annotated[Path, typer.Argument(help="folder to make; one that was interrupted goes on")],
+    forms: Annotated[
+        list[str] | None, typer.Option("--form", help="crops (native pixels) or four (0.5 mm); else both; many times")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="processes at once")] = 1,
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", help="patients of each split, as JSON; else by hash")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+) -> None:
+    """Turn DICOM files of LIDC-IDRI into crops with every radiologist's mask, in two published forms.
+
+    Settings are crops.* and four.*, such as --set crops.min_readers=3.
+    """
+    from labutils.cli import prepare as command
+    from labutils.cli.settings import read_tables
+
+    settings = read_tables(config, assignments or (), command.TABLES)
+    command.prepare(command.Request(dicom, out, forms or [], split, workers), settings)
 
 
 def run() -> None:

@@ -31,6 +31,7 @@ RATINGS = (
     "texture",
     "malignancy",
 )
+READERS = 4  # radiologists who read every scan
 EDGE_PX = 0.5  # scan pixels from the outline's pixel centers to the nodule's edge
 
 

@@ -20,6 +20,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +83,7 @@ class NoduleRow(NamedTuple):
     nodule: int
     ratings: dict[str, float]  # the nine characteristics of `RATINGS`, each 1 to 6
     areas_px: tuple[int, ...]
+    pixel_mm: float | None  # of the scan; None where the table has no such column
 
 
 def parse_name(stem: str) -> SliceName:
@@ -96,6 +99,15 @@ def parse_name(stem: str) -> SliceName:
     return SliceName(f"LIDC-IDRI-{patient}", int(nodule), int(index))
 
 
+class Pixels(NamedTuple):
+    """What the gray values of the files are, and how they become an image."""
+
+    folder: str  # of a split
+    card: Card
+    window: tuple[float, float]  # becomes 0 to 1
+    check: Callable[[Path, np.ndarray], None]  # refuses values in another unit
+
+
 def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     """One split of the prepared crops; see `labutils.data.catalog.load` for the arguments.
 
@@ -104,11 +116,18 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """
-    root = require_folder(root, CARD)
-    scans = _scan_files(root, split)
-    files = [path for folder in ("scans", "masks") for path in (root / split / folder).rglob("*.tif")]
-    key = files_key(root, files, READER_VERSION, CARD)
-    return prepared_store(f"lidc-crops-{split}", key, lambda: _read_split(root, split, scans)).first(limit)
+    return load_pixels(Z_SCORES, split, root, limit)
+
+
+def load_pixels(pixels: Pixels, split: str, root: Path | None, limit: int | None) -> Store:
+    """`load` for either kind of pixels; spacing is read from the table of nodules where the card says it is known."""
+    root = require_folder(root, pixels.card)
+    scans = _scan_files(root, split, pixels.folder)
+    files = [path for folder in (pixels.folder, "masks") for path in (root / split / folder).rglob("*.tif")]
+    files += [root / "meta" / "metadata.csv"] if pixels.card.spacing_known else []
+    key = files_key(root, files, READER_VERSION, pixels.card)
+    make = partial(_read_split, root, split, scans, pixels)
+    return prepared_store(f"{pixels.card.name}-{split}", key, make).first(limit)
 
 
 def read_metadata(root: str | Path) -> tuple[NoduleRow, ...]:
@@ -135,32 +154,39 @@ def _nodule_row(row: dict[str, Any], where: str) -> NoduleRow:
     try:
         areas = tuple(int(area) for area in json.loads(row["nod_sz_per_slice"]))
         ratings = {name: float(row[name]) for name in RATINGS}
-        return NoduleRow(f"LIDC-IDRI-{int(row['patient_id']):04d}", int(row["nodule_no"]), ratings, areas)
+        patient, pixel_mm = f"LIDC-IDRI-{int(row['patient_id']):04d}", row.get("pixel_mm")
+        return NoduleRow(patient, int(row["nodule_no"]), ratings, areas, float(pixel_mm) if pixel_mm else None)
     except (ValueError, TypeError) as error:
         raise DataError(f"{where} does not parse: {error}") from error
 
 
-def _found(folder: Path) -> bool:
-    return any((folder / split / "scans").is_dir() for split in CARD.splits)
+def holds_pixels(folder: Path, split: str, inside: str = "scans") -> bool:
+    """Whether a folder has files of one kind of pixels for a split."""
+    return (folder / split / inside).is_dir()
 
 
-def _scan_files(root: Path, split: str) -> list[Path]:
+def found_pixels(folder: Path, inside: str = "scans") -> bool:
+    """Whether a folder has files of one kind of pixels for any split."""
+    return any(holds_pixels(folder, split, inside) for split in CARD.splits)
+
+
+def _scan_files(root: Path, split: str, inside: str) -> list[Path]:
     """The scans of a split in order of patient, nodule and slice; refuses folders of another kind."""
     require(root.is_dir(), f"{root} is not a folder; wanted the one that holds {' or '.join(CARD.splits)}", DataError)
-    there = [name for name in CARD.splits if (root / name / "scans").is_dir()]
+    there = [name for name in CARD.splits if holds_pixels(root, name, inside)]
     if not there:
-        inside = (root / "scans").is_dir() or any(root.glob("*.tif"))
-        hint = "it looks like a folder inside the dataset" if inside else "it has none of them"
+        within = (root / inside).is_dir() or any(root.glob("*.tif"))
+        hint = "it looks like a folder inside the dataset" if within else f"none of them has a folder {inside!r}"
         raise DataError(f"{root} is not the dataset's folder: wanted {' or '.join(CARD.splits)} in it, and {hint}")
     if split not in there:
         raise DataError(f"{root} has no files for the split {split!r}; it has {', '.join(there)}")
-    files = list((root / split / "scans").glob("*.tif"))
-    require(files, f"{root / split / 'scans'} holds no .tif file", DataError)
+    files = list((root / split / inside).glob("*.tif"))
+    require(files, f"{root / split / inside} holds no .tif file", DataError)
     return sorted(files, key=lambda path: parse_name(path.stem))
 
 
-def _read_split(root: Path, split: str, scans: list[Path]) -> Store:
-    image = _read_scans(scans)
+def _read_split(root: Path, split: str, scans: list[Path], pixels: Pixels) -> Store:
+    image = _read_scans(scans, pixels)
     annots = root / split / "masks" / "annots"
     if annots.exists():
         _require_same_names(scans, annots)
@@ -172,27 +198,40 @@ def _read_split(root: Path, split: str, scans: list[Path]) -> Store:
         image=image,
         masks=masks,
         present=present,
-        spacing_mm=np.ones((len(scans), 2)),
+        spacing_mm=_spacing_mm(root, scans) if pixels.card.spacing_known else np.ones((len(scans), 2)),
         patients=tuple(parse_name(path.stem).patient for path in scans),
         cases=tuple(path.stem for path in scans),
-        card=CARD,
+        card=pixels.card,
         split=split,
         source="your copy",
     )
 
 
-def _read_scans(scans: list[Path]) -> np.ndarray:
+def _read_scans(scans: list[Path], pixels: Pixels) -> np.ndarray:
     """float32 (N, 1, H, W) in [0, 1]."""
     image: list[np.ndarray] = []
+    low, high = pixels.window
     for path in scans:
-        z = read_tiff(path, "1HW", "f").astype(np.float64)
-        require(np.isfinite(z).all(), f"{path} has values that are NaN or infinite", DataError)
-        _require_z_scores(path, z)
-        if image and z.shape != image[0].shape:
-            raise DataError(f"{path} has shape {z.shape} and {scans[0].name} {image[0].shape}; wanted one size")
-        low, high = WINDOW_Z
-        image.append(((np.clip(z, low, high) - low) / (high - low)).astype(np.float32))
+        values = read_tiff(path, "1HW", "f").astype(np.float64)
+        require(np.isfinite(values).all(), f"{path} has values that are NaN or infinite", DataError)
+        pixels.check(path, values)
+        if image and values.shape != image[0].shape:
+            raise DataError(f"{path} has shape {values.shape} and {scans[0].name} {image[0].shape}; wanted one size")
+        image.append(((np.clip(values, low, high) - low) / (high - low)).astype(np.float32))
     return np.stack(image)
+
+
+def _spacing_mm(root: Path, scans: list[Path]) -> np.ndarray:
+    """float64 (N, 2): the pixel size of every slice's nodule, rows and columns."""
+    sizes = {(row.patient, row.nodule): row.pixel_mm for row in read_metadata(root)}
+    spacing = []
+    for path in scans:
+        name = parse_name(path.stem)
+        pixel_mm = sizes.get((name.patient, name.nodule))
+        if pixel_mm is None:
+            raise DataError(f"{root / 'meta' / 'metadata.csv'} has no pixel_mm for {path.stem}; wanted its nodule's")
+        spacing.append((pixel_mm, pixel_mm))
+    return np.array(spacing)
 
 
 def _require_z_scores(path: Path, z: np.ndarray) -> None:
@@ -237,4 +276,5 @@ def _require_consensus(scans: list[Path], folder: Path, masks: np.ndarray, prese
             require(same, f"{path} is not the consensus (2v >= R) of {raters} raters' masks", DataError)
 
 
-DATASET = Dataset(card=CARD, load=load, folders=("lidc_crops", "LIDC_examples"), found=_found)
+Z_SCORES = Pixels("scans", CARD, WINDOW_Z, _require_z_scores)
+DATASET = Dataset(card=CARD, load=load, folders=("lidc_crops", "LIDC_examples"), found=found_pixels)

@@ -43,6 +43,7 @@ RATERS = 4
 UNKNOWN = "unknown"  # the patient of every case of the second form
 # Images and patients of each split of the first form, as its homepage states them.
 EXPECTED = {"train": (8843, 530), "validate": (1993, 111), "test": (1980, 103)}
+RECORD = "preparation.json"  # in a folder that was made here from DICOM files, whose splits are others
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _CROP = re.compile(r"(([^/]+)/(z-(-?\d+(?:\.\d+)?)_c(\d+)))\.png")
 _CROP_LABEL = re.compile(r"([^/]+/z--?\d+(?:\.\d+)?_c\d+)_l(0|[1-9]\d*)\.png")
@@ -107,7 +108,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     root = require_folder(root, CARD)
     form = _form(root, split)
     cases = form.cases(root / form.folders[split])
-    if form is CROPS:
+    if form is CROPS and not (root / RECORD).exists():
         _require_published(root / form.folders[split], split, cases)
     files = [path for case in cases for path in (case.image, *case.masks)]
     key = files_key(root, files, READER_VERSION, CARD)

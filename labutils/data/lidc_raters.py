@@ -42,12 +42,19 @@ from labutils.core.types import Case
 from labutils.data import lidc_contours, texture
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
-from labutils.data.lidc_contours import Contour, Grid, pixel_sizes_mm, read_contours, slice_mask, slice_positions
+from labutils.data.lidc_contours import (
+    READERS,
+    Contour,
+    Grid,
+    pixel_sizes_mm,
+    read_contours,
+    slice_mask,
+    slice_positions,
+)
 from labutils.data.lidc_index import INDEX_FILE, Nodule, read_index
 from labutils.data.splits import read_split
 from labutils.data.store import Store, open_store, write_store
 
-READERS = 4  # radiologists who read every scan
 GAP_MM = 2.0
 SPLIT_FILE = Path(__file__).parent / "assets" / "lidc_split.json"
 

@@ -12,11 +12,15 @@ _ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"} 
 _TAIL = 64  # bytes searched for the end, as some writers pad the file
 
 
-def read_gray(path: Path) -> np.ndarray:
+def read_gray(path: Path, *, opaque: bool = False) -> np.ndarray:
     """The gray values of a PNG or JPEG file, uint8 (H, W), 0 to 255; three equal channels count as gray.
 
-    A PNG file carries checksums; in a JPEG file only damage to its structure or its end can be noticed.
+    So do a palette of grays, and one bit a pixel: 0 and 255. A PNG file carries checksums; in a JPEG file only damage
+    to its structure or its end can be noticed.
 
+    Args:
+        path: the file.
+        opaque: also take gray with an alpha channel that is 255 everywhere, which hides nothing.
     Raises:
         DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, holds more than 8 bits a
             pixel, or holds colors or transparency; the text names the file.
@@ -24,6 +28,9 @@ def read_gray(path: Path) -> np.ndarray:
     picture = _decoded(path, "a gray picture of 8 bits")
     require(picture.dtype == np.uint8, f"{path} holds {picture.dtype}; wanted 8 bits a pixel, uint8", DataError)
     channels = 1 if picture.ndim == 2 else picture.shape[-1]
+    if opaque and channels == 4:
+        require((picture[..., 3] == 255).all(), f"{path} is transparent in places; wanted an opaque picture", DataError)
+        picture, channels = picture[..., :3], 3
     require(channels in (1, 3), f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
     return only_gray(path, picture)
 
@@ -56,6 +63,18 @@ def only_gray(path: Path, picture: np.ndarray) -> np.ndarray:
     first = picture[..., 0]
     require((picture == first[..., None]).all(), f"{path} holds colors; wanted one channel of gray values", DataError)
     return np.ascontiguousarray(first)
+
+
+def require_two_tone(path: Path, gray: np.ndarray, slack: int) -> None:
+    """Refuse gray values (H, W) of a mask that are more than `slack` off both 0 and 255.
+
+    Raises:
+        DataError: as said; the text names the file.
+    """
+    between = gray[(gray > slack) & (gray < 255 - slack)]
+    if between.size:
+        wanted = f"0 to {slack} and {255 - slack} to 255" if slack else "0 and 255"
+        raise DataError(f"{path} holds the gray value {between[0]}; wanted a mask, {wanted} only")
 
 
 def _decoded(path: Path, wanted: str) -> np.ndarray:

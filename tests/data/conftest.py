@@ -12,6 +12,8 @@ from labutils.data.cards import Card
 from labutils.data.store import Store
 from tests.own_folders import write_discs, write_table
 
+LIDC_SCANS = (698, 1)  # LIDC-IDRI-0957 and LIDC-IDRI-0078, of 65 and 87 slices
+
 TOY = Card(
     name="toy",
     title="Toy cases",
@@ -79,4 +81,15 @@ def pictures(tmp_path):
     root = write_discs(tmp_path, cases=4)
     splits = ("train", "train", "validate", "test")
     write_table(root, "case,patient,split", *(f"d0{i},p{i},{split}" for i, split in enumerate(splits)))
+    return root
+
+
+@pytest.fixture(scope="session")
+def lidc_dicom(tmp_path_factory):
+    """A folder with two small scans of LIDC-IDRI as DICOM files: all is real but the pixels."""
+    from labutils.data.dicom_twin import write_scan
+
+    root = tmp_path_factory.mktemp("dicom")
+    for scan in LIDC_SCANS:
+        write_scan(root, scan)
     return root

@@ -234,7 +234,7 @@ def test_each_damage_gets_one_sentence(root, damage):
     [
         ("train", "looks like a folder inside the dataset"),
         ("train/scans", "looks like a folder inside the dataset"),
-        ("meta", "it has none of them"),
+        ("meta", "none of them has a folder 'scans'"),
         ("nowhere", "is not a folder"),
     ],
 )

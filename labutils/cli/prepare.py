@@ -1,0 +1,60 @@
+"""``labutils data prepare-lidc``: DICOM series become prepared folders, with a table of what was removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+
+from labutils.core.config import from_dict
+from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
+from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, require_published_totals
+from labutils.data.splits import read_split
+
+TABLES = ("crops", "four")  # of settings
+
+
+class Request(NamedTuple):
+    """What is asked for, as options name it."""
+
+    dicom: Path
+    out: Path
+    forms: list[str]  # [] for all
+    split_file: Path | None
+    workers: int
+
+
+def prepare(request: Request, settings: Mapping[str, Any]) -> None:
+    """Prepare every scan and say what each filter removed; see `labutils.data.lidc_prepare.prepare_lidc`."""
+    dicom, out, forms, split_file, workers = request
+    config = from_dict(PrepareConfig, {**settings, **({"forms": forms} if forms else {})}, "prepare-lidc")
+    split = None if split_file is None else read_split(split_file)
+    report = prepare_lidc(dicom, out, config, split=split, workers=workers, progress=True)
+    typer.echo(f"{report.scans} scans prepared, {len(report.skipped)} skipped")
+    for scan, reason in report.skipped.items():
+        typer.echo(f"skipped      {scan}: {reason}")
+    if report.foreign:
+        typer.echo(f"passed over  {report.foreign} series that are no CT scan of LIDC-IDRI")
+    for name, form in report.forms.items():
+        typer.echo("\n".join(_table(out / FORMS[name], name, form)))
+    if report.skipped:
+        typer.echo(f"mend what was skipped and give the same command again: {out} is opened for what it lacks")
+    _check_totals(report, config)
+
+
+def _check_totals(report: Report, config: PrepareConfig) -> None:
+    """Published totals are those of the published protocol; other settings have none."""
+    if config.four == PrepareConfig().four:
+        require_published_totals(report)
+
+
+def _table(folder: Path, name: str, form: FormReport) -> list[str]:
+    removed = [_line(f"- {FILTERS[name][one]} ({one})", count) for one, count in form.removed.items()]
+    kept = [_line(f"  {one}", count, f"of {form.patients[one]} patients") for one, count in form.images.items()]
+    return [str(folder), _line("candidate images", form.candidates), *removed, _line("images", form.kept), *kept]
+
+
+def _line(what: str, count: int, more: str = "") -> str:
+    return f"  {what:<56}{count:>8,}  {more}".rstrip()
