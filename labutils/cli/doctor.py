@@ -87,7 +87,7 @@ def dataset_state(name: str) -> dict[str, Any]:
     """Whether a dataset is at hand, with which splits, and where it was looked for."""
     record, searched = catalog.dataset(name), catalog.searched(name)
     found = any(there for _, there in searched)
-    if not record.folders or (record.embedded and not found):
+    if not (record.folders or record.place) or (record.embedded and not found):
         return {"needs_files": False, "found": True, "splits": list(record.card.splits), "searched": []}
     return {
         "needs_files": True,

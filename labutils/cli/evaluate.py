@@ -66,7 +66,8 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
         if not store.labeled:
             write_json(request.json_file, {"samples": request.samples, "rows": rows, "passport": passport})
             typer.echo("nobody has drawn on these cases, so there are predictions and no scores")
-        typer.echo(f"maps of the mean probability are in {maps}")
+        joined = _join(request, store, maps)
+        typer.echo(f"maps of the mean probability are in {maps}{', as volumes too' if joined else ''}")
     typer.echo(f"rows of every case are in {request.json_file}")
 
 
@@ -106,6 +107,12 @@ def _predict(draw: Draw, store: Store, request: Request, folder: Path) -> list[d
             row["predicted_area_mm2"] = area * float(store.spacing_mm[index].prod())
         rows.append(row)
     return rows
+
+
+def _join(request: Request, store: Store, maps: Path) -> list[Path]:
+    """Put the maps of planes back into volumes, for a dataset whose cases are planes."""
+    join = catalog.dataset(request.data).join_maps
+    return [] if join is None else join(maps, store.cases)
 
 
 def _beside(json_file: Path) -> Path:

@@ -20,7 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[str, typer.Option("--data", help="name of the dataset; labutils data list names them")]
+Data = Annotated[
+    str, typer.Option("--data", help="name of a dataset (see labutils data list) or path of your own folder")
+]
 Root = Annotated[
     Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
 ]
@@ -180,13 +182,24 @@ def data_list() -> None:
 
 @data_app.command("show", epilog=RESEARCH_USE)
 def data_show(
-    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    name: Annotated[str, typer.Argument(help="name of the dataset, or path of your own folder")],
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Show a dataset's card: what it is, whose, who drew, how to get it, and its quirks."""
     from labutils.cli import data as command
 
     command.show(name, as_json=as_json)
+
+
+@data_app.command("verify", epilog=RESEARCH_USE)
+def data_verify(
+    name: Annotated[str, typer.Argument(metavar="FOLDER", help="your own folder of images and masks")],
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Name everything that is wrong with your own folder, and count what is in it."""
+    from labutils.cli import own as command
+
+    command.verify(Path(name), as_json=as_json)
 
 
 @data_app.command("prepare-lidc", epilog=RESEARCH_USE)

@@ -31,7 +31,7 @@ def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
     ones whatever the settings of the training are.
 
     Args:
-        name: of the dataset.
+        name: of the dataset, or the path of somebody's own folder.
         root: its folder or the folder's parent, as for `labutils.data.catalog.load`.
         limit: the most cases of each split.
     Raises:
@@ -40,7 +40,7 @@ def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
             there is one patient only and nobody to hold out.
     """
     train = catalog.load(name, "train", root=root, limit=limit)
-    require(train.labeled, f"{name}/train has no masks to learn from", DataError)
+    require(train.labeled, f"{train.card.name}/train has no masks to learn from", DataError)
     if "validate" in catalog.available(name, root):
         validate = catalog.load(name, "validate", root=root, limit=limit)
         if validate.labeled:
@@ -69,7 +69,7 @@ def held_out_store(name: str, root: Path | None, chosen: Collection[str], limit:
     """The cases of "train" that a run held out and was chosen on.
 
     Args:
-        name: of the dataset.
+        name: as for `training_stores`.
         root: as for `training_stores`.
         chosen: ids of the cases the run was chosen on.
         limit: the most cases.
@@ -81,7 +81,7 @@ def held_out_store(name: str, root: Path | None, chosen: Collection[str], limit:
     held = [i for i, case in enumerate(train.cases) if case in chosen][:limit]
     require(
         held,
-        f"the run held out no patients of {name}/train; wanted --split {' or '.join(train.card.splits)}",
+        f"the run held out no patients of {train.card.name}/train; wanted --split {' or '.join(train.card.splits)}",
         ConfigError,
     )
     return replace(train.subset(held), split=f"{train.split}, patients held out")

@@ -71,7 +71,7 @@ def train(
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
     require_goal(network, stores, config, where)
-    asked = describe_run(model, network, config, stores, data, root)
+    asked = describe_run(model, network, config, stores, root)
     known = same_run(out, asked)
     if known and (out / PASSPORT).exists():
         return _report_finished(out)
@@ -142,16 +142,14 @@ def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device
     return f"{whole.sentence()} for {epochs}, besides drawing curves and pictures"
 
 
-def describe_run(
-    model: str, network: Model, config: FitConfig, stores: Stores, data: str, root: Path | None
-) -> dict[str, Any]:
+def describe_run(model: str, network: Model, config: FitConfig, stores: Stores, root: Path | None) -> dict[str, Any]:
     """What was asked for, as it stands in ``run.json``."""
     return {
         "model": model,
         "settings": to_dict(network.config),
         "fit": to_dict(config),
         "data": {
-            "name": data,
+            "name": stores.train.card.name,
             "root": None if root is None else str(root.expanduser().absolute()),
             "splits": [describe_store(store) for store in stores],
         },

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +33,9 @@ class Dataset:
     found: Callable[[Path], bool] = Path.is_dir  # whether a folder looks like this dataset
     holds: Callable[[Path, str], bool] = _has_folder  # whether such a folder has files for a split
     embedded: bool = False  # with folders: whether there are cases where no folder is named or found, too
+    place: Path | None = None  # of somebody's own folder: the folder itself, which is then looked for nowhere else
+    # puts maps, named as the given cases, back into volumes beside them and gives these; None: cases are no planes
+    join_maps: Callable[[Path, Collection[str]], list[Path]] | None = None
 
 
 _MODULES = {
@@ -53,12 +57,25 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_MODULES))
 
 
+def is_own_folder(name: str) -> bool:
+    """Whether `name` means somebody's own folder: it has a path separator, or is a folder and not in the catalog."""
+    return os.sep in name or "/" in name or (name not in names() and Path(name).is_dir())
+
+
 def dataset(name: str) -> Dataset:
     """The record of the dataset called `name`; its module is imported on first use.
 
+    Args:
+        name: one of `names`, or the path of a folder laid out as in `labutils.data.own_files`. A folder called as a
+            dataset of the catalog must be given with a separator, such as ``./lidc-crops``.
     Raises:
         ConfigError: there is no such dataset.
+        DataError: `name` is a path, and there is no such folder, or its names or tables are at fault.
     """
+    if is_own_folder(name):
+        from labutils.data.own import own_dataset
+
+        return own_dataset(name)
     require_choice("dataset", name, names())
     return import_module(_MODULES[name]).DATASET
 
@@ -76,34 +93,34 @@ def load(name: str, split: str, *, root: str | Path | None = None, limit: int | 
     """One split of a dataset.
 
     Args:
-        name: one of `names`.
+        name: one of `names`, or the path of somebody's own folder, as for `dataset`.
         split: one of the card's splits.
         root: the dataset's folder or its parent; None looks under ``LABUTILS_DATA``. Without meaning for a dataset
-            that needs no files.
+            that needs no files, and refused beside a path.
         limit: the most cases wanted, 1 or more; the first ones in the dataset's order.
     Raises:
-        ConfigError: the dataset or the split is unknown, or `limit` is below 1.
+        ConfigError: the dataset or the split is unknown, `limit` is below 1, or there is a root beside a path.
         DataError: the files are missing or damaged.
     """
     record = dataset(name)
-    require_choice(f"split of {name}", split, record.card.splits)
+    require_choice(f"split of {record.card.name}", split, record.card.splits)
     require(limit is None or limit >= 1, f"limit is {limit}; wanted 1 or more", ConfigError)
-    return record.load(split, _folder(record, root) if record.folders else None, limit)
+    return record.load(split, _folder(record, root), limit)
 
 
 def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
     """The splits that have a folder of files, in the card's order; all splits of a dataset that needs no files.
 
     Args:
-        name: one of `names`.
+        name: as for `load`.
         root: as for `load`.
     Raises:
-        ConfigError: there is no such dataset.
+        ConfigError: there is no such dataset, or there is a root beside a path.
         DataError: no folder was named and none was found.
     """
     record = dataset(name)
-    folder = _folder(record, root) if record.folders else None
-    if folder is None:
+    folder = _folder(record, root)
+    if folder is None or record.place is not None:
         return record.card.splits
     return tuple(split for split in record.card.splits if record.holds(folder, split))
 
@@ -112,9 +129,16 @@ def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool
     """The folders `load` looks in, in order, each with whether the dataset was found there; [] if it needs none.
 
     Raises:
-        ConfigError: there is no such dataset.
+        ConfigError: there is no such dataset, or there is a root beside a path.
     """
-    record = dataset(name)
+    return _searched(dataset(name), root)
+
+
+def _searched(record: Dataset, root: str | Path | None) -> list[tuple[Path, bool]]:
+    if record.place is not None:
+        told = f"root is {root}, and {record.place} names a folder already; wanted one of them"
+        require(root is None, told, ConfigError)
+        return [(record.place, True)]
     base = Path(root).expanduser() if root is not None else data_root()
     if base is None or not record.folders:
         return []
@@ -123,10 +147,12 @@ def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool
 
 
 def _folder(record: Dataset, root: str | Path | None) -> Path | None:
-    looked = searched(record.card.name, root)
+    looked = _searched(record, root)
     for folder, found in looked:
         if found:
             return folder
+    if not record.folders:
+        return None
     if root is not None:
         return Path(root).expanduser()  # the reader's own refusal says more than "not found"
     if record.embedded:

@@ -1,4 +1,4 @@
-"""Reading PNG and JPEG files that somebody else wrote: a gray picture, or one sentence about the file; and writing."""
+"""Reading PNG and JPEG files that somebody else wrote: a picture, or one sentence about the file; and writing."""
 
 from __future__ import annotations
 
@@ -26,24 +26,44 @@ def read_gray(path: Path, *, opaque: bool = False) -> np.ndarray:
         DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, holds more than 8 bits a
             pixel, or holds colors or transparency; the text names the file.
     """
-    import cv2
+    picture = _decoded(path, "a gray picture of 8 bits")
+    require(picture.dtype == np.uint8, f"{path} holds {picture.dtype}; wanted 8 bits a pixel, uint8", DataError)
+    channels = 1 if picture.ndim == 2 else picture.shape[-1]
+    if opaque and channels == 4:
+        require((picture[..., 3] == 255).all(), f"{path} is transparent in places; wanted an opaque picture", DataError)
+        picture, channels = picture[..., :3], 3
+    require(channels in (1, 3), f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
+    return only_gray(path, picture)
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    end = next((end for start, end in _ENDS.items() if content.startswith(start)), None)
-    if end is None:
-        raise DataError(f"{path} is neither PNG nor JPEG; wanted a gray picture of 8 bits")
-    # Without this check a decoder may fill what is missing with gray and say nothing.
-    require(end in content[-_TAIL:], f"{path} is cut short; wanted the whole file, copied again", DataError)
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # e.g. a damaged header that claims too many pixels; its text names lines of C++
-        picture = None
-    if picture is None:
-        raise DataError(f"{path} is damaged and cannot be decoded; wanted the whole file, copied again")
-    return _gray(path, picture, opaque)
+
+def read_picture(path: Path) -> np.ndarray:
+    """The values of a PNG or JPEG file as stored, uint8 or uint16, (H, W), or (H, W, 3) in the order R, G, B.
+
+    A palette is looked up. Text that the file carries is not read.
+
+    Raises:
+        DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, or holds transparency;
+            the text names the file.
+    """
+    picture = _decoded(path, "a picture")
+    if picture.ndim == 2:
+        return picture
+    channels = picture.shape[-1]
+    require(channels == 3, f"{path} has {channels} channels; wanted 1 or 3, without transparency", DataError)
+    return np.ascontiguousarray(picture[..., ::-1])  # OpenCV's order is B, G, R
+
+
+def only_gray(path: Path, picture: np.ndarray) -> np.ndarray:
+    """One channel (H, W) of a picture (H, W) or (H, W, 3) whose channels are equal.
+
+    Raises:
+        DataError: it holds colors; the text names the file.
+    """
+    if picture.ndim == 2:
+        return picture
+    first = picture[..., 0]
+    require((picture == first[..., None]).all(), f"{path} holds colors; wanted one channel of gray values", DataError)
+    return np.ascontiguousarray(first)
 
 
 def require_two_tone(path: Path, gray: np.ndarray, slack: int) -> None:
@@ -75,15 +95,22 @@ def write_gray(path: Path, gray: np.ndarray) -> None:
     path.write_bytes(content.tobytes())
 
 
-def _gray(path: Path, picture: np.ndarray, opaque: bool) -> np.ndarray:
-    require(picture.dtype == np.uint8, f"{path} holds {picture.dtype}; wanted 8 bits a pixel, uint8", DataError)
-    if picture.ndim == 2:
-        return picture
-    first, channels = picture[..., 0], picture.shape[-1]
-    if opaque and channels == 4:
-        require((picture[..., 3] == 255).all(), f"{path} is transparent in places; wanted an opaque picture", DataError)
-        picture = picture[..., :3]
-    else:
-        require(channels == 3, f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
-    require((picture == first[..., None]).all(), f"{path} holds colors; wanted one channel of gray values", DataError)
-    return np.ascontiguousarray(first)
+def _decoded(path: Path, wanted: str) -> np.ndarray:
+    import cv2
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    end = next((end for start, end in _ENDS.items() if content.startswith(start)), None)
+    if end is None:
+        raise DataError(f"{path} is neither PNG nor JPEG; wanted {wanted}")
+    # Without this check a decoder may fill what is missing with gray and say nothing.
+    require(end in content[-_TAIL:], f"{path} is cut short; wanted the whole file, copied again", DataError)
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # e.g. a damaged header that claims too many pixels; its text names lines of C++
+        picture = None
+    if picture is None:
+        raise DataError(f"{path} is damaged and cannot be decoded; wanted the whole file, copied again")
+    return picture

@@ -11,6 +11,7 @@ from labutils.core.types import Case
 from labutils.data.cards import Card
 from labutils.data.store import Store
 from tests.data.pickles import some_crops, three_patients
+from tests.own_folders import write_discs, write_table
 
 LIDC_SCANS = (698, 1)  # LIDC-IDRI-0957 and LIDC-IDRI-0078, of 65 and 87 slices
 
@@ -73,6 +74,15 @@ def toy_store(toy_case):
         return Store.from_cases(cases, card=TOY, split=split)
 
     return make
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Somebody's own folder: four good pictures of four patients, with a table."""
+    root = write_discs(tmp_path, cases=4)
+    splits = ("train", "train", "validate", "test")
+    write_table(root, "case,patient,split", *(f"d0{i},p{i},{split}" for i, split in enumerate(splits)))
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from labutils.core.checks import DataError
-from labutils.data.pictures import read_gray, require_two_tone, write_gray
+from labutils.data.pictures import read_gray, read_picture, require_two_tone, write_gray
 from tests.data import bubil_tree
 
 
@@ -90,6 +90,20 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file"):
         read_gray(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3)])
+def test_a_picture_comes_back_as_stored_in_the_order_red_green_blue(tmp_path, dtype, shape):
+    values = picture(*shape, dtype=dtype)
+    read = read_picture(save(tmp_path / "a.png", values if values.ndim == 2 else values[..., ::-1]))
+    np.testing.assert_array_equal(read, values)
+    assert read.dtype == dtype
+
+
+def test_a_picture_with_transparency_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a\.png has 4 channels; wanted 1 or 3, without transparency"):
+        read_picture(save(tmp_path / "a.png", picture(4, 5, 4)))
 
 
 @pytest.mark.parametrize("kind", ["palette", "1 bit", "rgb"])

@@ -1,5 +1,6 @@
 import contextlib
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labutils.core.checks import DataError
-from labutils.data.tiff import read_tiff, write_tiff
+from labutils.data.tiff import read_tiff, read_tiff_picture, write_tiff
 
 
 @pytest.mark.parametrize("raters", [1, 2, 4, 300])
@@ -83,3 +84,72 @@ def test_a_garbled_header_never_escapes_the_typed_error(tmp_path_factory, change
         array = read_tiff(path, "1HW", "f")
         assert array.shape[0] == 1
         assert array.ndim == 3
+
+
+PICTURES = [(dtype, shape) for dtype in ("uint8", "uint16", "float32") for shape in ((7, 9), (7, 9, 3))]
+
+
+def drawn(dtype, shape):
+    return (np.random.default_rng(0).random(shape) * 200).astype(dtype)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), PICTURES)
+@pytest.mark.parametrize("more", [{}, {"compression": "zlib"}, {"byteorder": ">"}])
+def test_pictures_come_back_as_stored(tmp_path, dtype, shape, more):
+    picture = drawn(dtype, shape)
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric=photometric, **more)
+    read = read_tiff_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read, picture)
+    assert read.dtype == picture.dtype
+
+
+def test_channels_in_planes_are_turned(tmp_path):
+    picture = drawn("uint8", (3, 7, 9))
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_tiff_picture(tmp_path / "a.tif"), picture.transpose(1, 2, 0))
+
+
+def lzw(path, picture):
+    assert cv2.imwrite(str(path), picture if picture.ndim == 2 else picture[..., ::-1])
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.pages[0].compression.name == "LZW"
+    return path
+
+
+@pytest.mark.parametrize(("dtype", "shape"), PICTURES[:4])
+def test_pictures_that_opencv_compressed_come_back(tmp_path, dtype, shape):
+    picture = drawn(dtype, shape)
+    np.testing.assert_array_equal(read_tiff_picture(lzw(tmp_path / "a.tif", picture)), picture)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 0.99])
+def test_a_compressed_picture_cut_anywhere_is_refused(tmp_path, share):
+    path = lzw(tmp_path / "a.tif", drawn("uint8", (200, 200)))
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(DataError, match=r"a\.tif (is damaged or no TIFF file; wanted|cannot be read)"):
+        read_tiff_picture(path)
+
+
+def test_a_picture_compressed_in_another_way_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("labutils.data.tiff.COMPRESSIONS", ("NONE",))
+    tifffile.imwrite(tmp_path / "a.tif", drawn("uint8", (7, 9)), compression="zlib")
+    with pytest.raises(DataError, match=r"compressed with ADOBE_DEFLATE, which is not read; wanted no compression"):
+        read_tiff_picture(tmp_path / "a.tif")
+
+
+def test_a_turned_picture_that_opencv_would_turn_is_refused(tmp_path):
+    path = lzw(tmp_path / "a.tif", drawn("uint8", (7, 9)))
+    content = bytearray(path.read_bytes())
+    place = content.index(bytes([0x15, 1, 3, 0]))  # samples per pixel, which is 1 for gray, becomes the orientation
+    content[place : place + 12] = bytes([0x12, 1, 3, 0, 1, 0, 0, 0, 3, 0, 0, 0])
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.tif is an unusual picture compressed with LZW"):
+        read_tiff_picture(path)
+
+
+def test_a_claim_of_too_many_values_is_refused_before_decoding(tmp_path, monkeypatch):
+    monkeypatch.setattr("labutils.data.tiff.MAX_VALUES", 62)
+    tifffile.imwrite(tmp_path / "a.tif", drawn("uint8", (7, 9)))
+    with pytest.raises(DataError, match=r"a\.tif claims \(7, 9\); wanted 62 values at most"):
+        read_tiff_picture(tmp_path / "a.tif")
