@@ -29,7 +29,7 @@ def test_a_card_is_shown_whole(name):
 
 def test_an_embedded_dataset_is_at_hand_and_a_missing_one_says_how_to_get_it():
     assert "comes with labutils" in ask("data", "show", "digit-annotators").out
-    assert "not found; looked in nowhere" in " ".join(ask("data", "show", "mnist-annotators").out.split())
+    assert "labutils/MNIST_examples" in " ".join(ask("data", "show", "mnist-annotators").out.split())
 
 
 def test_an_unknown_dataset_is_one_sentence():
