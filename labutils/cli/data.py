@@ -10,9 +10,10 @@ import typer
 
 from labutils.cli.doctor import data_line, dataset_state
 from labutils.data import catalog
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 
-WIDTH = 100  # of a line
+# An address or a sum stays in one piece, to be copied.
+_PARAGRAPH = textwrap.TextWrapper(100, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
 
 
 def list_datasets() -> None:
@@ -30,7 +31,7 @@ def show(name: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(card), indent=1, sort_keys=True))
         return
     for head, text in [*_facts(card), ("here", data_line(dataset_state(name)))]:
-        typer.echo(textwrap.fill(text, WIDTH, initial_indent=f"{head:<13}", subsequent_indent=" " * 13))
+        typer.echo(_PARAGRAPH.fill(f"{head:<13}{text}"))
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:
@@ -50,5 +51,12 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("how to get", card.how_to_get),
         *(("quirk", quirk) for quirk in card.quirks),
         *(("SHA-256", f"{manifest} of {split}") for split, manifest in card.manifests),
+        *(("download", _download(download)) for download in card.downloads),
     ]
     return [(head, text) for head, text in facts if text]
+
+
+def _download(download: Download) -> str:
+    known = f"its SHA-256 is {download.sha256}" if download.sha256 else "its SHA-256 is not known: --trust"
+    taken = f"{download.below} of it" if download.below else "it"
+    return f"{' or '.join(download.urls)} : {taken} goes to {download.to} ; {known}"

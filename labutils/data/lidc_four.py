@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labutils.core.checks import DataError, require
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 from labutils.data.catalog import Dataset
 from labutils.data.pictures import read_gray
 from labutils.data.prepared import files_key, prepared_store, require_folder
@@ -60,7 +60,8 @@ CARD = Card(
     classes=2,
     image="(C, H, W) = (1, 180, 180), or (1, 128, 128) for the four-label slices; gray values divided by 255",
     splits=("train", "validate", "test"),
-    how_to_get="copy the folder lidc_crops that the homepage links to and give its path as root or in LABUTILS_DATA",
+    how_to_get="for the crops, copy the folder lidc_crops that the homepage links to and give its path as root or in "
+    "LABUTILS_DATA; for a few four-label slices, run labutils data fetch lidc-four --trust",
     quirks=(
         "All four radiologists are present in every case; one who marked nothing has an empty mask.",
         "Pixel spacing is not kept: spacing_mm is 1.0 and counts pixels, although the 180 x 180 crops were resampled "
@@ -71,6 +72,18 @@ CARD = Card(
         "Results on these crops do not compare with results on other preparations of LIDC-IDRI.",
     ),
     spacing_known=False,
+    downloads=(
+        Download(
+            urls=(
+                "https://codeload.github.com/aimansnigdha/"
+                "Ambiguous-Medical-Image-Segmentation-using-Diffusion-Models/tar.gz/"
+                "a9677afe4eedb163db478cd01ea8228161448b33",
+            ),
+            to="lidc_4raters_kohl128",
+            archive=True,
+            below="*/data",
+        ),
+    ),
 )
 
 

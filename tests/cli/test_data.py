@@ -23,7 +23,9 @@ def test_a_card_is_shown_whole(name):
     flat = " ".join(out.split())
     for text in (card.title, card.what, card.raters, card.licence, card.how_to_get, *card.quirks):
         assert " ".join(text.split()) in flat
-    assert max(map(len, out.splitlines())) <= 113  # a long address is not broken
+    assert all(len(line) <= 100 or len(line[13:].split()) == 1 for line in out.splitlines())
+    for download in card.downloads:
+        assert all(text in out for text in (*download.urls, f" {download.to} ", download.sha256 or "--trust"))
     assert json.loads(ask("data", "show", name, "--json").out)["name"] == name
 
 

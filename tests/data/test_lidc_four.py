@@ -367,7 +367,7 @@ def test_a_split_without_files_names_those_that_exist(crops, slices):
 
 
 def test_no_folder_is_refused_with_how_to_get_it():
-    with pytest.raises(DataError, match="lidc-four needs its folder; copy the folder"):
+    with pytest.raises(DataError, match="lidc-four needs its folder; for the crops, copy the folder"):
         lidc_four.load("train", None)
 
 
