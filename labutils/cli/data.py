@@ -1,16 +1,19 @@
-"""``labutils data``: which datasets there are, and what is known of each."""
+"""``labutils data``: which datasets there are, what is known of each, and whether the files here are good."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
 from labutils.cli.doctor import data_line, dataset_state
+from labutils.cli.errors import REFUSED
 from labutils.data import catalog
 from labutils.data.cards import Card, Download
+from labutils.data.verify import verify as verified
 
 # An address or a sum stays in one piece, to be copied.
 _PARAGRAPH = textwrap.TextWrapper(100, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
@@ -32,6 +35,17 @@ def show(name: str, *, as_json: bool) -> None:
         return
     for head, text in [*_facts(card), ("here", data_line(dataset_state(name)))]:
         typer.echo(_PARAGRAPH.fill(f"{head:<13}{text}"))
+
+
+def verify(name: str, *, root: Path | None) -> None:
+    """What a dataset holds, read afresh; exit code 2 where a split has a fault."""
+    splits = verified(name, root)
+    for split, facts, fault in splits:
+        typer.echo(f"{split:<13}{facts or 'cannot be read'}")
+        if fault:
+            typer.echo(f"{split:<13}{' '.join(fault.split())}", err=True)
+    if any(fault for _, _, fault in splits):
+        raise typer.Exit(REFUSED)
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:
@@ -57,6 +71,6 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 
 
 def _download(download: Download) -> str:
-    known = f"its SHA-256 is {download.sha256}" if download.sha256 else "its SHA-256 is not known: --trust"
-    taken = f"{download.below} of it" if download.below else "it"
-    return f"{' or '.join(download.urls)} : {taken} goes to {download.to} ; {known}"
+    known = f"with SHA-256 {download.sha256}" if download.sha256 else "whose SHA-256 is not known, so add --trust"
+    taken = f"(its folder {download.below.removeprefix('*/')}) " if download.below else ""
+    return f"{download.to} from {' or '.join(download.urls)} {taken}{known}"

@@ -189,6 +189,34 @@ def data_show(
     command.show(name, as_json=as_json)
 
 
+@data_app.command("fetch", epilog=RESEARCH_USE)
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="folder of all data; else LABUTILS_DATA")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="take a file once whose SHA-256 is not known")] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="the licence on the card is accepted")
+    ] = False,
+) -> None:
+    """Download a dataset's public files, compare them with what is known of them, and verify what they hold."""
+    from labutils.cli import fetch as command
+
+    command.fetch_dataset(name, to=to, trust=trust, accept_licence=accept_licence)
+
+
+@data_app.command("verify", epilog=RESEARCH_USE)
+def data_verify(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    root: Root = None,
+) -> None:
+    """Read every split of a dataset afresh, and say what it holds and whether it is what was published."""
+    from labutils.cli import data as command
+
+    command.verify(name, root=root)
+
+
 def run() -> None:
     """The entry of the console script."""
     app(prog_name="labutils")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from labutils.core.checks import DataError
@@ -13,6 +15,17 @@ from labutils.data.cards import Card
 from labutils.data.store import Store, open_store, write_store
 
 _log = logging.getLogger(__name__)
+_READ_AGAIN: ContextVar[bool] = ContextVar("read_again", default=False)
+
+
+@contextlib.contextmanager
+def read_again() -> Iterator[None]:
+    """Inside, nothing is taken from the cache: datasets are read from their files, and what is kept is replaced."""
+    token = _READ_AGAIN.set(True)
+    try:
+        yield
+    finally:
+        _READ_AGAIN.reset(token)
 
 
 def require_folder(root: Path | None, card: Card) -> Path:
@@ -53,7 +66,7 @@ def prepared_store(name: str, key: str, make: Callable[[], Store]) -> Store:
         make: reads the dataset; what it raises is passed on.
     """
     folder = cache_root() / "stores" / f"{name}-{key[:16]}"
-    if folder.exists():
+    if folder.exists() and not _READ_AGAIN.get():
         try:
             return open_store(folder)
         except DataError as error:
