@@ -57,7 +57,7 @@ def _verified(name: str, split: str, root: str | Path | None, published: str | N
 def _counts(store: Store) -> str:
     raters = store.present.sum(axis=1)
     least, most = int(raters.min()), int(raters.max())
-    drawn = f"{most} raters each" if least == most else f"{least} to {most} raters"
+    drawn = f"{_number(most, 'rater')} each" if least == most else f"{least} to {most} raters"
     patients = len(set(store.patients))
     return f"{_number(len(store), 'case')} of {_number(patients, 'patient')}, {drawn if most else 'no raters'}"
 

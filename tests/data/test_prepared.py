@@ -5,7 +5,7 @@ import pytest
 
 from labutils.core.checks import DataError
 from labutils.data import prepared
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import files_key, prepared_store, read_again
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +77,10 @@ def test_the_key_sees_names_sizes_times_and_facts(tmp_path):
 def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(DataError, match="gone cannot be read"):
         files_key(tmp_path, [tmp_path / "gone"])
+
+
+def test_reading_again_passes_the_cache_by_and_replaces_it(cache, toy_store):
+    prepared_store("toy", "k", lambda: toy_store(3))
+    with read_again():
+        assert len(prepared_store("toy", "k", lambda: toy_store(4))) == 4
+    assert len(prepared_store("toy", "k", lambda: toy_store(5))) == 4
