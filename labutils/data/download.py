@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from labutils import __version__
 from labutils.core.checks import ConfigError, DataError, require
@@ -28,6 +28,7 @@ PIECE_BYTES = 1 << 16
 LARGEST_BYTES = 64 << 30  # a server that never ends would fill the disk
 REDIRECTS = 5  # followed at most
 REQUESTS = 8  # made at most for one file, each going on where the one before was cut
+_NUMBER = "[0-9]{1,18}"
 Progress = Callable[[int, int | None], None]  # bytes that are there, and bytes in all where the server says so
 
 
@@ -37,7 +38,7 @@ def require_address(url: str) -> None:
     Raises:
         DataError: as said, or the address holds a name or password.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in THIS_COMPUTER)
     require(safe and parts.hostname, f"the address {url} is not https; nothing is fetched from it", DataError)
     bare = parts.username is None and parts.password is None
@@ -88,7 +89,9 @@ class Resuming:
             before = self._size()
             try:
                 with requests.Session() as session:
-                    session.trust_env = urlsplit(url).hostname not in THIS_COMPUTER  # no proxy in between
+                    # Else requests reads what stands beside a redirect, of any length, before anybody can refuse it.
+                    session.get_redirect_target = lambda response: None
+                    session.trust_env = _host(url)[0] not in THIS_COMPUTER  # no proxy in between
                     if self._go_on(session, url):
                         os.replace(self.part, output_file)
                         self.origin.unlink(missing_ok=True)
@@ -118,8 +121,9 @@ class Resuming:
                 raise DataError(f"{url} answers {code} {response.reason}")
             start = start if code == 206 else 0  # 200: the server ignores ranges, or has another file by now
             length = response.headers.get("Content-Length", "")
-            total = start + int(length) if length.isdecimal() else None
+            total = start + int(length) if re.fullmatch(_NUMBER, length) else None
             if not start:
+                self.part.write_bytes(b"")  # before its origin is told: old bytes must not pass for new ones
                 _write_origin(self.origin, url, response, total)
             self._keep(response, url, start, total)
         return total is None or self._size() == total
@@ -142,7 +146,7 @@ class Resuming:
             if not response.is_redirect:
                 return response
             response.close()
-            here = urljoin(here, response.headers["Location"])
+            here = _joined(here, response.headers["Location"])
             require_address(here)
             host, port = _host(here)
             known = (host, port) in allowed
@@ -152,7 +156,7 @@ class Resuming:
     def _keep(self, response: Response, url: str, start: int, total: int | None) -> None:
         """Append the body to the part, as it is sent: a server that says "gzip" of a .gz file sends that very file."""
         done = start
-        with open(self.part, "ab" if start else "wb") as stream:
+        with open(self.part, "ab") as stream:
             for piece in response.raw.stream(PIECE_BYTES, decode_content=False):
                 done += stream.write(piece)
                 require(done <= LARGEST_BYTES, f"{url} sends more than {LARGEST_BYTES} bytes", DataError)
@@ -169,7 +173,7 @@ def _write_origin(path: Path, url: str, response: Response, total: int | None) -
 
 def _continues(response: Response, start: int, earlier: _Origin) -> bool:
     """Whether a 206 really holds what follows the first `start` bytes of the same file, to its end."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+    found = re.fullmatch(f"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER})", response.headers.get("Content-Range", ""))
     if found is None:
         return False
     first, last, total = map(int, found.groups())
@@ -180,5 +184,21 @@ def _continues(response: Response, start: int, earlier: _Origin) -> bool:
 
 def _host(url: str) -> tuple[str, int]:
     """The host of an address, in lower case, and its port."""
-    parts = urlsplit(url)
+    parts = _split(url)
     return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  raises where it is no number
+    except ValueError as error:
+        raise DataError(f"the address {url!r} cannot be read: {error}") from error
+    return parts
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise DataError(f"{url} redirects to {location!r}, which cannot be read: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,10 +100,11 @@ def _expected(download: Download, place: Path) -> str | None:
     record = _record(place)
     if download.sha256 or not record.exists():
         return download.sha256
-    try:
-        return str(read_json(record)["sha256"])
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{record} holds no SHA-256; delete it to trust the file anew") from error
+    kept = read_json(record)
+    found = kept.get("sha256") if isinstance(kept, dict) else None
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise DataError(f"{record} holds no SHA-256; delete it to trust the file anew")
+    return found
 
 
 def _is_there(place: Path, download: Download) -> bool:
@@ -131,16 +133,19 @@ def _fetch_one(card: Card, download: Download, folder: Path, staging: Path, prog
     mine.mkdir(exist_ok=True)
     expected = _expected(download, place)
     whole = _download(card, download, mine, place, expected, progress)
-    facts = {"url": download.urls[0], "sha256": expected or sha256_of_file(whole), "bytes": whole.stat().st_size}
+    record = None if expected else _record(place)
+    if record:  # first, so that nothing is ever there that was trusted and not recorded
+        facts = {"urls": download.urls, "sha256": sha256_of_file(whole), "bytes": whole.stat().st_size}
+        write_json(record, facts)
     try:
         _put(whole, download, place)
     except DataError:  # a refused archive is of no use; where the disk is full, what came is kept
         whole.unlink()
+        if record:
+            record.unlink()
         raise
-    if not expected:
-        write_json(_record(place), facts)
     shutil.rmtree(mine)
-    return Fetched(place, new=True, record=None if expected else _record(place))
+    return Fetched(place, new=True, record=record)
 
 
 def _put(whole: Path, download: Download, place: Path) -> None:

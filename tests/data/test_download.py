@@ -85,6 +85,7 @@ BAD_RESUMES = {
     "another end": Answer(body=BODY, headers=TAG, content_range="bytes 100000-200000/300000"),
     "another size": Answer(body=BODY, headers=TAG, content_range="bytes 100000-399999/400000"),
     "no size": Answer(body=BODY, headers=TAG, content_range="bytes 100000-299999/*"),
+    "numbers without end": Answer(body=BODY, headers=TAG, content_range=f"bytes 100000-299999/{'9' * 5000}"),
     "no word of the range": Answer(body=BODY, headers=TAG, content_range=""),
     "another file": Answer(body=OTHER, headers={"ETag": '"two"'}, confirms=False),
 }
@@ -133,6 +134,24 @@ def test_a_part_of_unknown_origin_is_not_continued(server, get, tmp_path, damage
     (tmp_path / "part.json").write_text(damage)
     assert get(server.says("/file", BODY)) == BODY
     assert server.ranges() == [None]
+
+
+def test_old_bytes_never_pass_for_those_of_a_new_origin(server, get, tmp_path, monkeypatch):
+    """The worst instant to be stopped at: between the answer of a server and its first bytes."""
+    with pytest.raises(DataError):
+        get(server.says("/old", Answer(body=OTHER, cut_at=100_000, headers=TAG)), sum_known=False)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    url = server.says("/file", Answer(body=BODY, headers=TAG))
+    for moment in ("_write_origin", "_continues"):
+        monkeypatch.setattr(download, moment, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        get(url, sum_known=False)
+    monkeypatch.undo()
+    assert (tmp_path / "part").read_bytes() == b""
+    assert get(url, sum_known=False) == BODY
 
 
 def test_a_part_that_is_longer_than_the_file_is_dropped(server, get, tmp_path):
@@ -205,6 +224,13 @@ def test_a_redirect_to_the_same_host_is_followed(server, get, status):
     assert get(server.says("/file", redirect("/there", status))) == BODY
 
 
+def test_what_stands_beside_a_redirect_is_not_read(server, get, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUTS_S", (5.0, 0.1))
+    server.says("/there", BODY)
+    slow = Answer(status=302, headers={"Location": "/there"}, body=BODY, wait_s=0.5)
+    assert get(server.says("/file", slow)) == BODY
+
+
 def test_a_redirect_to_another_host_is_followed_only_if_it_was_named(server, get, tmp_path):
     server.says("/there", BODY)
     other = f"localhost:{server.port}"
@@ -226,6 +252,8 @@ def test_a_redirect_to_another_host_is_followed_only_if_it_was_named(server, get
         ("http://127.0.0.1:1/x", "redirects to 127.0.0.1:1, which"),
         ("//127.0.0.1.example.org/x", "is not https"),
         ("/file", "redirects more than 5 times"),
+        ("http://[", "cannot be read"),
+        ("http://127.0.0.1:port/", "cannot be read"),
     ],
 )
 def test_a_redirect_elsewhere_is_refused_before_it_is_followed(server, get, to, text):

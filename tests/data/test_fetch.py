@@ -138,17 +138,18 @@ def test_a_hostile_archive_leaves_nothing_and_is_fetched_anew(server, get, tmp_p
     assert len(server.asked) == 2
 
 
-def test_a_full_disk_while_unpacking_keeps_what_came(server, get, tmp_path, monkeypatch):
+@pytest.mark.parametrize("known", [True, False])
+def test_a_full_disk_while_unpacking_keeps_what_came(server, get, tmp_path, monkeypatch, known):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    settings = {"to": "toy", "archive": True, "sha256": sha256_of_bytes(PACKED)}
+    settings = {"to": "toy", "archive": True, "sha256": sha256_of_bytes(PACKED) if known else None}
     url = server.says("/x", PACKED)
     with monkeypatch.context() as patch:
         patch.setattr(fetch, "unpack", full)
         with pytest.raises(OSError, match="No space"):
-            get(url, **settings)
-    assert get(url, **settings).new
+            get(url, trust=True, **settings)
+    assert get(url, **settings).new  # what was trusted is recorded already
     assert len(server.asked) == 1
 
 
@@ -248,7 +249,7 @@ def test_a_trusted_file_that_changed_here_is_refused(server, get, no_sockets, tm
         get("https://example.org/x", sha256=None, trust=True)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}"])
+@pytest.mark.parametrize("text", ["[]", "{}", '{"sha256": 1}', '{"sha256": "md5:0"}'])
 def test_a_damaged_record_is_no_leave_to_trust(get, no_sockets, tmp_path, text):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "file.fetched.json").write_text(text)
