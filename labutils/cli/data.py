@@ -1,4 +1,4 @@
-"""``labutils data``: which datasets there are, and what is known of each."""
+"""``labutils data``: which datasets there are, what is known of each, and whether the files here are good."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path
 import typer
 
 from labutils.cli.doctor import data_line, dataset_state
+from labutils.cli.errors import REFUSED
 from labutils.data import catalog
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
+from labutils.data.verify import verify as verified
 
-WIDTH = 100  # of a line
+# An address or a sum stays in one piece, to be copied.
+_PARAGRAPH = textwrap.TextWrapper(100, subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False)
 
 
 def list_datasets() -> None:
@@ -31,7 +34,18 @@ def show(name: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(card), indent=1, sort_keys=True))
         return
     for head, text in [*_facts(card), ("here", data_line(dataset_state(name)))]:
-        typer.echo(textwrap.fill(text, WIDTH, initial_indent=f"{head:<13}", subsequent_indent=" " * 13))
+        typer.echo(_PARAGRAPH.fill(f"{head:<13}{text}"))
+
+
+def verify(name: str, *, root: Path | None) -> None:
+    """What a dataset holds, read afresh; exit code 2 where a split has a fault."""
+    splits = verified(name, root)
+    for split, facts, fault in splits:
+        typer.echo(f"{split:<13}{facts or 'cannot be read'}")
+        if fault:
+            typer.echo(f"{split:<13}{' '.join(fault.split())}", err=True)
+    if any(fault for _, _, fault in splits):
+        raise typer.Exit(REFUSED)
 
 
 def make_twin(name: str, out: Path, *, cases: int | None, seed: int, form: str | None) -> None:
@@ -76,5 +90,12 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("how to get", card.how_to_get),
         *(("quirk", quirk) for quirk in card.quirks),
         *(("SHA-256", f"{manifest} of {split}") for split, manifest in card.manifests),
+        *(("download", _download(download)) for download in card.downloads),
     ]
     return [(head, text) for head, text in facts if text]
+
+
+def _download(download: Download) -> str:
+    known = f"with SHA-256 {download.sha256}" if download.sha256 else "whose SHA-256 is not known, so add --trust"
+    taken = f"(its folder {download.below.removeprefix('*/')}) " if download.below else ""
+    return f"{download.to} from {' or '.join(download.urls)} {taken}{known}"

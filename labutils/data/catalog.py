@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from labutils.core.checks import ConfigError, DataError, require, require_choice
-from labutils.core.runtime import data_root
+from labutils.core.runtime import data_root, variables
 from labutils.data.cards import Card
 from labutils.data.store import Store
 
@@ -29,7 +29,7 @@ class Dataset:
 
     card: Card
     load: Callable[[str, Path | None, int | None], Store]
-    folders: tuple[str, ...] = ()  # names the dataset's folder goes by under LABUTILS_DATA
+    folders: tuple[str, ...] = ()  # names the dataset's folder goes by under the folder of all data
     found: Callable[[Path], bool] = Path.is_dir  # whether a folder looks like this dataset
     holds: Callable[[Path, str], bool] = _has_folder  # whether such a folder has files for a split
     embedded: bool = False  # with folders: whether there are cases where no folder is named or found, too
@@ -95,8 +95,8 @@ def load(name: str, split: str, *, root: str | Path | None = None, limit: int | 
     Args:
         name: one of `names`, or the path of somebody's own folder, as for `dataset`.
         split: one of the card's splits.
-        root: the dataset's folder or its parent; None looks under ``LABUTILS_DATA``. Without meaning for a dataset
-            that needs no files, and refused beside a path.
+        root: the dataset's folder or its parent; None looks under `labutils.core.runtime.data_root`. Without meaning
+            for a dataset that needs no files, and refused beside a path.
         limit: the most cases wanted, 1 or more; the first ones in the dataset's order.
     Raises:
         ConfigError: the dataset or the split is unknown, `limit` is below 1, or there is a root beside a path.
@@ -140,10 +140,15 @@ def _searched(record: Dataset, root: str | Path | None) -> list[tuple[Path, bool
         require(root is None, told, ConfigError)
         return [(record.place, True)]
     base = Path(root).expanduser() if root is not None else data_root()
-    if base is None or not record.folders:
+    if not record.folders:
         return []
     candidates = [*(base / folder for folder in record.folders), base]
     return [(folder, record.found(folder)) for folder in candidates]
+
+
+def places(folders: Iterable[object]) -> str:
+    """Folders that were searched where none was named, for a person."""
+    return ", ".join(map(str, folders)) + ("" if variables().get("LABUTILS_DATA") else ", as LABUTILS_DATA is not set")
 
 
 def _folder(record: Dataset, root: str | Path | None) -> Path | None:
@@ -157,5 +162,5 @@ def _folder(record: Dataset, root: str | Path | None) -> Path | None:
         return Path(root).expanduser()  # the reader's own refusal says more than "not found"
     if record.embedded:
         return None
-    places = ", ".join(str(folder) for folder, _ in looked) or "nowhere, as LABUTILS_DATA is not set"
-    raise DataError(f"{record.card.name} was not found (looked in: {places}); {record.card.how_to_get}")
+    where = places(folder for folder, _ in looked)
+    raise DataError(f"{record.card.name} was not found (looked in: {where}); {record.card.how_to_get}")

@@ -16,7 +16,7 @@ from labutils.core.checks import DataError, require
 from labutils.core.files import sha256_of_bytes
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.annotators import ANNOTATORS, Noise, add_noise, annotate
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 from labutils.data.catalog import Dataset
 from labutils.data.idx import read_idx
 from labutils.data.prepared import files_key, prepared_store, source_of
@@ -42,13 +42,25 @@ CARD = Card(
     classes=2,
     image="(C, H, W) = (1, 28, 28), gray values in [0, 1]",
     splits=tuple(FRACTIONS),
-    how_to_get="comes with the package; for MNIST give the folder of its IDX files as root or in LABUTILS_DATA",
+    how_to_get="comes with the package; for MNIST run labutils data fetch digit-annotators, or give the folder of its "
+    "IDX files as root or in LABUTILS_DATA",
     quirks=(
         "The good annotator draws the truth itself.",
         "The blank annotator is present and drew nothing, which is not the same as being absent.",
         "Who wrote a digit is not known: each digit counts as a patient.",
     ),
     spacing_known=False,
+    downloads=tuple(
+        Download(
+            urls=(f"https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e/{file}",),
+            to=f"mnist_idx/{file}",
+            sha256=sha256,
+        )
+        for file, sha256 in (
+            ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+            ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        )
+    ),
 )
 
 

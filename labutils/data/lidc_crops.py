@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from labutils.core.checks import DataError, require
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 from labutils.data.catalog import Dataset
 from labutils.data.lidc_contours import RATINGS
 from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
@@ -52,7 +52,8 @@ CARD = Card(
     classes=2,
     image="(C, H, W) = (1, 64, 64), z-scores of a CT slice clipped to [-3, 6] and scaled to [0, 1]",
     splits=("train", "validate", "test"),
-    how_to_get="copy the folder LIDC_examples of the homepage and give its path as root or in LABUTILS_DATA",
+    how_to_get="run labutils data fetch lidc-crops --trust, or copy the folder LIDC_examples of the homepage and give "
+    "its path as root or in LABUTILS_DATA",
     quirks=(
         "A radiologist who did not mark the nodule is absent, so fewer than four raters is missing data.",
         "A radiologist who marked the nodule can have an empty mask on one of its slices.",
@@ -64,6 +65,17 @@ CARD = Card(
     manifests=(  # of the files in commit 9ee49f1ad217 of the homepage
         ("train", "1320b09a762c38ccde642c52a9dbd09324866330e649877e75b7f0d6b9c07988"),
         ("validate", "354192e3be8ef10d03fe7b4dd7030ea9202c5d0f423a7505eb1663ceeb2471a1"),
+    ),
+    downloads=(
+        Download(
+            urls=(
+                "https://codeload.github.com/rCampSemp/learn-vae-noisy-label/tar.gz/"
+                "9ee49f1ad21733c452d2d866c706591f9356984b",
+            ),
+            to="lidc_crops",
+            archive=True,
+            below="*/LIDC_examples",
+        ),
     ),
 )
 

@@ -15,6 +15,9 @@ A folder that `labutils.data.lidc_pickle` made of the published pickle has the f
 All four raters are present in every case. One who marked nothing has an empty mask, which says "no lesion here", so
 nothing is missing. The label number is no person: raters are exchangeable.
 
+Instead of a split's folder there can be an archive of it, such as ``<root>/train.tar``, and instead of ``<root>`` an
+archive of the whole; either is unpacked once, into the cache.
+
 The second form does not say whose slices they are, and neighboring slices look alike. Any division by case number
 would claim an independence that nobody knows of, since gaps in the numbers may come from slices drawn at random. All
 its cases are therefore of one patient, ``UNKNOWN``: intervals over patients become NaN, no patient can be held out,
@@ -35,10 +38,10 @@ import numpy as np
 
 from labutils.core.checks import DataError, require
 from labutils.core.files import read_json
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 from labutils.data.catalog import Dataset
 from labutils.data.pictures import read_gray, require_two_tone
-from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
+from labutils.data.prepared import RECORD, files_key, prepared_store, require_folder, source_of, unpacked
 from labutils.data.store import Source, Store
 
 READER_VERSION = 1  # raise it when the same files would give another store
@@ -46,7 +49,6 @@ RATERS = 4
 UNKNOWN = "unknown"  # the patient of every case of the second form
 # Images and patients of each split of the first form, as its homepage states them.
 EXPECTED = {"train": (8843, 530), "validate": (1993, 111), "test": (1980, 103)}
-RECORD = "preparation.json"  # in a folder that was made here, from DICOM files or a pickle: how many crops it holds
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _CROP = re.compile(r"(([^/]+)/(z-(-?\d+(?:\.\d+)?)_c(\d+)))\.png")
 _CROP_LABEL = re.compile(r"([^/]+/z--?\d+(?:\.\d+)?_c\d+)_l(0|[1-9]\d*)\.png")
@@ -65,7 +67,8 @@ CARD = Card(
     image="(C, H, W) = (1, 180, 180), or (1, 128, 128) for the four-label slices and the converted pickle; gray values "
     "divided by 255",
     splits=("train", "validate", "test"),
-    how_to_get="copy the folder lidc_crops that the homepage links to and give its path as root or in LABUTILS_DATA",
+    how_to_get="for the crops, copy the folder lidc_crops that the homepage links to, or its archives, and give the "
+    "path as root or in LABUTILS_DATA; for a few four-label slices, run labutils data fetch lidc-four --trust",
     quirks=(
         "All four radiologists are present in every case; one who marked nothing has an empty mask.",
         "Pixel spacing is not kept: spacing_mm is 1.0 and counts pixels, although the 180 x 180 crops were resampled "
@@ -78,6 +81,18 @@ CARD = Card(
         "Results on these crops do not compare with results on other preparations of LIDC-IDRI.",
     ),
     spacing_known=False,
+    downloads=(
+        Download(
+            urls=(
+                "https://codeload.github.com/aimansnigdha/"
+                "Ambiguous-Medical-Image-Segmentation-using-Diffusion-Models/tar.gz/"
+                "a9677afe4eedb163db478cd01ea8228161448b33",
+            ),
+            to="lidc_4raters_kohl128",
+            archive=True,
+            below="*/data",
+        ),
+    ),
 )
 
 
@@ -109,10 +124,10 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
         A memory-mapped store in numeric order of patient, z and crop, or of case number; source "your copy" or
         "twin"; no truth.
     Raises:
-        DataError: a file or folder is missing, damaged, or not what its name says; or the folder holds as many
-            patients as the published split and another number of images; the text names it.
+        DataError: a file or folder is missing, damaged, or not what its name says; an archive is refused; or the
+            folder holds as many patients as the published split and another number of images; the text names it.
     """
-    root = require_folder(root, CARD)
+    root = _opened(require_folder(root, CARD), split)
     form = _form(root, split)
     cases = form.cases(root / form.folders[split])
     source = source_of(root)
@@ -124,30 +139,54 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
 
 
 def _holds(folder: Path, split: str) -> bool:
-    return any(split in form.folders and (folder / form.folders[split] / form.inside).is_dir() for form in FORMS)
+    if folder.is_dir() and _archive(folder, split):
+        return True  # it is not unpacked only to see
+    return split in [name for _, name in _there(_opened(folder, split))]
 
 
 def _found(folder: Path) -> bool:
     """Looks for the files' names too, as folders called ``train/images`` are common."""
-    return any(any(folder.glob(f"{name}/{form.sign}")) for form in FORMS for name in form.folders.values())
+    names = any(any(folder.glob(f"{name}/{form.sign}")) for form in FORMS for name in form.folders.values())
+    return names or any(_archive(folder, split) for split in CARD.splits)
+
+
+def _archive(root: Path, split: str) -> Path | None:
+    """The archive that has to be unpacked for a split: `root` itself, or one in the place of the split's folder."""
+    if root.is_file() and root.name.endswith(ARCHIVES):
+        return root
+    name = CROPS.folders[split]
+    archives = (root / f"{name}{ending}" for ending in ARCHIVES)
+    return None if (root / name).is_dir() else next((path for path in archives if path.is_file()), None)
+
+
+def _opened(root: Path, split: str) -> Path:
+    """The folder that holds the split's folder, unpacked where it has to be; `root` where nothing has to."""
+    archive = _archive(root, split)
+    if archive is None:
+        return root
+    folder = unpacked(CARD.name, archive)
+    inside = folder / archive.name.partition(".")[0]  # with the folders of the splits in it, or a split's folder itself
+    found = next((place for place in (inside / "lidc_crops", inside, folder) if _there(place)), None)
+    if found is None:
+        raise DataError(f"{archive} does not hold the dataset: wanted {_WANTED}; or images, if it is a split's archive")
+    return found
+
+
+def _there(root: Path) -> list[tuple[Form, str]]:
+    """The splits that have a folder, and of which form it is."""
+    return [(form, name) for form in FORMS for name, sub in form.folders.items() if (root / sub / form.inside).is_dir()]
 
 
 def _form(root: Path, split: str) -> Form:
-    """The form of the folder; refuses archives, folders of another kind, and a split that is not there."""
-    archive = root.is_file() and root.name.endswith(ARCHIVES)
-    require(not archive, f"{root} is an archive; unpack it first and give the folder that it holds", DataError)
-    names = [" or ".join(form.folders.values()) for form in FORMS]
-    wanted = f"{names[0]} with images in it, or {names[1]}"
-    require(root.is_dir(), f"{root} is not a folder; wanted the one that holds {wanted}", DataError)
-    there = [
-        (form, name) for form in FORMS for name, sub in form.folders.items() if (root / sub / form.inside).is_dir()
-    ]
+    """The form of the folder; refuses folders of another kind, and a split that is not there."""
+    require(root.is_dir(), f"{root} is not a folder; wanted the one that holds {_WANTED}", DataError)
+    there = _there(root)
     if not there:
         inside = (root / "images").is_dir() or root.name in {*CROPS.folders.values(), *SLICES.folders.values()}
         hint = "it looks like a folder inside the dataset" if inside else "it has none of them"
-        raise DataError(f"{root} is not the dataset's folder: wanted {wanted}, and {hint}")
+        raise DataError(f"{root} is not the dataset's folder: wanted {_WANTED}, and {hint}")
     forms = [form for form in FORMS if any(form is other for other, _ in there)]
-    require(len(forms) == 1, f"{root} holds both forms of the dataset; wanted {names[0]}, or {names[1]}", DataError)
+    require(len(forms) == 1, f"{root} holds both forms of the dataset; wanted {', or '.join(_NAMES)}", DataError)
     splits = [name for _, name in there]
     require(split in splits, f"{root} has no files for the split {split!r}; it has {', '.join(splits)}", DataError)
     return forms[0]
@@ -298,6 +337,8 @@ SLICES = Form(
     cases=_slice_cases,
 )
 FORMS = (CROPS, SLICES)
+_NAMES = tuple(" or ".join(form.folders.values()) for form in FORMS)
+_WANTED = f"{_NAMES[0]} with images in it, or {_NAMES[1]}"
 DATASET = Dataset(
     card=CARD,
     load=load,

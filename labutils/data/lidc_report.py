@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from labutils.core.checks import DataError
 from labutils.core.files import read_json, sha256_of_bytes, write_json
 from labutils.data import lidc_four, lidc_native, lidc_resampled
-from labutils.data.lidc_four import RECORD
 from labutils.data.lidc_scans import SCANS
+from labutils.data.prepared import RECORD
 
 FORMS = {"crops": "lidc_crops", "four": "lidc_four"}  # what to ask for, and the folder it becomes
 FILTERS = {"crops": lidc_native.FILTERS, "four": lidc_resampled.FILTERS}

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from labutils.core.checks import DataError, require
-from labutils.data.cards import Card
+from labutils.data.cards import Card, Download
 from labutils.data.catalog import Dataset
 from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
 from labutils.data.store import Store
@@ -40,13 +40,25 @@ CARD = Card(
     classes=2,
     image="(C, H, W) = (1, 28, 28), gray values in [0, 1]",
     splits=("train", "validate", "test"),
-    how_to_get="copy the folder MNIST_examples of the homepage and give its path as root or in LABUTILS_DATA",
+    how_to_get="run labutils data fetch mnist-annotators --trust, or copy the folder MNIST_examples of the homepage "
+    "and give its path as root or in LABUTILS_DATA",
     quirks=(
         "The first rater draws the truth itself, so its mask and the truth are one file.",
         "Noise that should be negative wraps around to bright, which salts more than a quarter of the background.",
         "Who wrote a digit is not known: each digit counts as a patient.",
     ),
     spacing_known=False,
+    downloads=(
+        Download(
+            urls=(
+                "https://codeload.github.com/rCampSemp/learn-vae-noisy-label/tar.gz/"
+                "9ee49f1ad21733c452d2d866c706591f9356984b",
+            ),
+            to="mnist_annotators",
+            archive=True,
+            below="*/MNIST_examples",
+        ),
+    ),
 )
 
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from labutils.core.checks import DataError
 from labutils.core.runtime import cache_root
+from labutils.data.archives import unpack
 from labutils.data.cards import Card
 from labutils.data.store import Source, Store, open_store, write_store
 
+RECORD = "preparation.json"  # in a folder that was made here, from DICOM files or a pickle: how many images it holds
 TWIN_FILE = "TWIN.json"  # marks the folder of a twin; `labutils.data.twins` writes it
 _log = logging.getLogger(__name__)
+_READ_AGAIN: ContextVar[set[Path] | None] = ContextVar("read_again", default=None)  # unpacked since it began
+
+
+@contextlib.contextmanager
+def read_again() -> Iterator[None]:
+    """Inside, nothing is taken from the cache: datasets are read from their files, and what is kept is replaced."""
+    token = _READ_AGAIN.set(set())
+    try:
+        yield
+    finally:
+        _READ_AGAIN.reset(token)
 
 
 def require_folder(root: Path | None, card: Card) -> Path:
@@ -61,7 +77,7 @@ def prepared_store(name: str, key: str, make: Callable[[], Store]) -> Store:
         make: reads the dataset; what it raises is passed on.
     """
     folder = cache_root() / "stores" / f"{name}-{key[:16]}"
-    if folder.exists():
+    if folder.exists() and _READ_AGAIN.get() is None:
         try:
             return open_store(folder)
         except DataError as error:
@@ -73,3 +89,28 @@ def prepared_store(name: str, key: str, make: Callable[[], Store]) -> Store:
         _log.warning("%s is kept in memory, as %s cannot be written: %s", name, folder, error)
         return store
     return open_store(folder)
+
+
+def unpacked(name: str, archive: Path) -> Path:
+    """A folder of the cache that holds what `archive` does, in a folder of the archive's name without its ending.
+
+    It is unpacked once; again when the archive's size or time of change is another.
+
+    Args:
+        name: what a person sees in the cache's folder, e.g. "lidc-four".
+        archive: as for `labutils.data.archives.unpack`.
+    Raises:
+        DataError: the archive is gone, damaged or refused.
+    """
+    folder = cache_root() / "unpacked" / f"{name}-{files_key(archive.parent, [archive])[:16]}"
+    inside, again = folder / archive.name.partition(".")[0], _READ_AGAIN.get()
+    if again is not None and folder not in again:
+        shutil.rmtree(folder, ignore_errors=True)
+        again.add(folder)
+    if not inside.is_dir():
+        try:
+            unpack(archive, inside)
+        except (OSError, DataError):
+            if not inside.is_dir():  # else another process was faster
+                raise
+    return folder

@@ -11,6 +11,7 @@ from tests.cli.asking import SMALL, ask, write_crops
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("share")))  # what the user of this machine fetched
         yield
 
 

@@ -56,12 +56,30 @@ def test_a_gpu_that_is_not_there_is_refused():
 
 def test_folders_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("LABUTILS_DATA", raising=False)
-    assert runtime.data_root() is None
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert runtime.data_root() == tmp_path / ".local" / "share" / "labutils"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    assert runtime.data_root() == tmp_path / "share" / "labutils"
     monkeypatch.setenv("LABUTILS_DATA", str(tmp_path))
     assert runtime.data_root() == tmp_path
     monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "deep" / "cache"))
     assert runtime.cache_root() == tmp_path / "deep" / "cache"
     assert (tmp_path / "deep" / "cache").is_dir()
+
+
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True)])
+def test_offline_is_said_by_a_variable(monkeypatch, value, expected):
+    monkeypatch.setenv("LABUTILS_OFFLINE", value)
+    assert runtime.offline() is expected
+    monkeypatch.delenv("LABUTILS_OFFLINE")
+    assert runtime.offline() is False
+
+
+def test_a_misspelt_offline_is_not_taken_for_online(monkeypatch):
+    monkeypatch.setenv("LABUTILS_OFFLINE", "yes")
+    with pytest.raises(ConfigError, match="LABUTILS_OFFLINE is 'yes'; wanted one of '0', '1'"):
+        runtime.offline()
 
 
 def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):

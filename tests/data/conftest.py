@@ -35,6 +35,7 @@ TOY = Card(
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("share")))  # what the user of this machine fetched
         yield
 
 

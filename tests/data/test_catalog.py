@@ -72,14 +72,20 @@ def test_what_was_searched_is_told(toys, tmp_path):
         (tmp_path / "Toy-1.0", True),
         (tmp_path, True),
     ]
-    assert catalog.searched("toy") == []
+    assert [found for _, found in catalog.searched("toy")] == [False] * 3
     assert catalog.searched("made", tmp_path) == []
 
 
+def test_without_a_named_folder_what_was_fetched_is_found(toys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "labutils" / "toy").mkdir(parents=True)
+    catalog.load("toy", "train")
+    assert toys == [("train", tmp_path / "labutils" / "toy", None)]
+
+
 def test_data_that_are_nowhere_say_where_was_looked(toys, tmp_path, monkeypatch):
-    with pytest.raises(
-        DataError, match=r"toy was not found \(looked in: nowhere, as LABUTILS_DATA is not set\); made here"
-    ):
+    wanted = r"toy was not found \(looked in: \S+labutils/toy, .*, as LABUTILS_DATA is not set\); made here"
+    with pytest.raises(DataError, match=wanted):
         catalog.load("toy", "train")
     monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "gone"))
     with pytest.raises(DataError, match=r"looked in: \S+gone/toy, \S+gone/Toy-1.0, \S+gone\)"):

@@ -1,4 +1,3 @@
-import re
 import shutil
 
 import cv2
@@ -11,39 +10,7 @@ from labutils.data import catalog, lidc_four
 from labutils.data.cards import require_identified
 from labutils.data.lidc_four import CARD, UNKNOWN
 from labutils.data.splits import assert_disjoint
-
-CROPS = ("LIDC-IDRI-0002/z--107.5_c0", "LIDC-IDRI-0002/z-9_c2", "LIDC-IDRI-0002/z-9_c10", "LIDC-IDRI-0010/z-20.0_c1")
-FIRST = CROPS[0]
-SLICES = {"2": 3, "10": 11, "11": 12}  # case number and image number, in the reader's order
-
-
-def save(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), array)
-
-
-def pixels(name, size=(8, 6)):
-    """A gray image and four masks, of which the last is empty; the name decides which."""
-    rng = np.random.default_rng(list(name.encode()))
-    masks = rng.random((4, *size)) < 0.5
-    masks[3] = False
-    return rng.integers(0, 256, size, dtype=np.uint8), masks
-
-
-def write_crop(root, name, *, split="train", first=0, size=(8, 6)):
-    image, masks = pixels(name, size)
-    save(root / split / "images" / f"{name}.png", image)
-    for k, mask in enumerate(masks):
-        save(root / split / "gt" / f"{name}_l{first + k}.png", mask.astype(np.uint8) * 255)
-
-
-def write_slice(root, number, n, *, folder="training", size=(16, 16)):
-    image = np.full(size, 10 * int(number), np.uint8)
-    masks = np.zeros((4, *size), np.uint8)
-    masks[0, :8] = masks[1, :, 8:] = masks[2] = 255  # along the blocks of JPEG, so hardly any loss
-    save(root / folder / number / f"image_{n}.jpg", image)
-    for k, mask in enumerate(masks):
-        save(root / folder / number / f"label{k}_.jpg", mask)
+from tests.data.lidc_four_files import CROPS, FIRST, SLICES, pixels, save, write_crop, write_slice
 
 
 @pytest.fixture
@@ -336,12 +303,6 @@ def test_a_whole_split_must_have_the_published_size(crops, monkeypatch, expected
         assert_refused(crops, "train " + text)
 
 
-@pytest.mark.parametrize("name", ["crops.tar", "crops.tar.gz", "crops.tgz"])
-def test_an_archive_is_to_be_unpacked_first(tmp_path, name):
-    (tmp_path / name).write_bytes(b"anything")
-    assert_refused(tmp_path / name, re.escape(name) + " is an archive; unpack it first")
-
-
 def test_both_forms_in_one_folder_are_refused(crops, slices):
     (slices / "training").rename(crops / "training")
     assert_refused(crops, "holds both forms of the dataset; wanted train or val or test, or training or testing")
@@ -367,7 +328,7 @@ def test_a_split_without_files_names_those_that_exist(crops, slices):
 
 
 def test_no_folder_is_refused_with_how_to_get_it():
-    with pytest.raises(DataError, match="lidc-four needs its folder; copy the folder"):
+    with pytest.raises(DataError, match="lidc-four needs its folder; for the crops, copy the folder"):
         lidc_four.load("train", None)
 
 

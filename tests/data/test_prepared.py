@@ -5,7 +5,7 @@ import pytest
 
 from labutils.core.checks import DataError
 from labutils.data import prepared
-from labutils.data.prepared import TWIN_FILE, files_key, prepared_store, source_of
+from labutils.data.prepared import TWIN_FILE, files_key, prepared_store, read_again, source_of
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +85,10 @@ def test_a_marked_folder_is_a_twin_and_has_another_key(tmp_path):
 def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(DataError, match="gone cannot be read"):
         files_key(tmp_path, [tmp_path / "gone"])
+
+
+def test_reading_again_passes_the_cache_by_and_replaces_it(cache, toy_store):
+    prepared_store("toy", "k", lambda: toy_store(3))
+    with read_again():
+        assert len(prepared_store("toy", "k", lambda: toy_store(4))) == 4
+    assert len(prepared_store("toy", "k", lambda: toy_store(5))) == 4
