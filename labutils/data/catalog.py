@@ -76,7 +76,8 @@ def dataset(name: str) -> Dataset:
         from labutils.data.own import own_dataset
 
         return own_dataset(name)
-    require_choice("dataset", name, names())
+    known = ", ".join(names())
+    require(name in names(), f"dataset is {name!r}; wanted one of {known}, or the path of your own folder", ConfigError)
     return import_module(_MODULES[name]).DATASET
 
 

@@ -53,7 +53,8 @@ def test_every_fault_is_a_line_and_the_exit_code_says_so(mine):
 
 
 def test_what_is_no_folder_is_one_sentence(here):
-    assert "nowhere is not a folder; wanted one that holds images/" in refused("data", "verify", "nowhere")
+    assert "nowhere is not a folder; wanted one that holds images/" in refused("data", "verify", "./nowhere")
+    assert "or the path of your own folder" in refused("data", "verify", "nowhere")
 
 
 def test_a_card_is_shown(mine):
