@@ -6,6 +6,7 @@ No text of a header is passed on, not even in an error: identifiers stay where t
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -53,13 +54,19 @@ class Header(NamedTuple):
 
 @contextlib.contextmanager
 def quiet_pydicom() -> Iterator[Any]:
-    """pydicom without its warnings and checks of values, whose texts repeat what a header says."""
+    """pydicom without its warnings, its log and its checks of values, whose texts repeat what a header says."""
     import pydicom
     from pydicom.config import disable_value_validation
 
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield pydicom
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.simplefilter("ignore")
+            yield pydicom
+    finally:
+        log.setLevel(level)
 
 
 def read_header(path: Path) -> Header | None:

@@ -150,11 +150,15 @@ def _origins(scan: Scan, nodule: Nodule, side: int) -> tuple[tuple[int, int], tu
     return (int(middle[0]), int(middle[1])), (int(inside[0]), int(inside[1]))
 
 
-def _files(name: str, hu: np.ndarray, masks: np.ndarray) -> list[PreparedFile]:
+def z_scores(hu: np.ndarray) -> np.ndarray:
+    """A crop with mean 0 and standard deviation 1, float64; zeros where it has one gray value only."""
     deviation = hu.std(dtype=np.float64)
-    z = (hu - hu.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1.0)  # one gray value becomes 0
+    return (hu - hu.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1.0)
+
+
+def _files(name: str, hu: np.ndarray, masks: np.ndarray) -> list[PreparedFile]:
     return [
-        PreparedFile(f"scans/{name}.tif", _tiff(z[None])),
+        PreparedFile(f"scans/{name}.tif", _tiff(z_scores(hu)[None])),
         PreparedFile(f"hu/{name}.tif", _tiff(hu[None])),
         PreparedFile(f"masks/annots/{name}.tif", _tiff(masks[None])),
         PreparedFile(f"masks/GT/{name}.tif", _tiff(consensus(masks)[None])),

@@ -11,7 +11,7 @@ from labutils.core.types import Case
 from labutils.data.cards import Card
 from labutils.data.store import Store
 
-LIDC_SCANS = (698, 672)  # LIDC-IDRI-0957 and LIDC-IDRI-0983, of 65 and 90 slices
+LIDC_SCANS = (698, 1)  # LIDC-IDRI-0957 and LIDC-IDRI-0078, of 65 and 87 slices
 
 TOY = Card(
     name="toy",

@@ -37,7 +37,7 @@ def copy(found, tmp_path):
 def test_scans_are_found_by_their_ids(found):
     assert sorted(found.folders) == sorted(LIDC_SCANS)
     assert found.foreign == 0
-    assert list(by_patient(found)) == ["LIDC-IDRI-0957", "LIDC-IDRI-0983"]
+    assert list(by_patient(found)) == ["LIDC-IDRI-0078", "LIDC-IDRI-0957"]
 
 
 def test_other_series_are_counted_and_passed_over(lidc_dicom, tmp_path, found):

@@ -1,0 +1,37 @@
+"""From DICOM files to prepared folders by one command, and what it says."""
+
+import re
+
+from labutils.data import catalog
+from labutils.data.dicom_twin import write_scan
+from labutils.data.lidc_report import FILTERS
+from tests.cli.asking import ask, refused
+
+
+def test_one_command_makes_both_forms_and_says_what_was_removed(tmp_path):
+    series = write_scan(tmp_path / "dicom", 698)
+    out = tmp_path / "lidc"
+    settings = ("--set", "crops.min_readers=1", "--set", "crops.area_px=null")
+    answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, *settings)
+    assert answer.code == 0, answer
+    assert answer.out.startswith("1 scans prepared, 0 skipped\n")
+    for filters in FILTERS.values():
+        for name, what in filters.items():
+            assert re.search(rf"- {what} \({name}\) +[\d,]+\n", answer.out)
+    assert {"lidc-crops", "lidc-crops-hu", "lidc-four"} <= {
+        name for name in catalog.names() if any(found for _, found in catalog.searched(name, out))
+    }
+    (series / "001.dcm").write_bytes(b"")
+    again = ask("data", "prepare-lidc", tmp_path / "dicom", tmp_path / "other", "--form", "four")
+    assert again.code == 0
+    assert "skipped      LIDC-IDRI-0957, scan 698: " in again.out
+    assert "mend what was skipped" in again.out
+    assert not (tmp_path / "other" / "lidc_crops").exists()
+
+
+def test_what_cannot_be_prepared_is_refused(tmp_path):
+    assert "there is no folder" in refused("data", "prepare-lidc", tmp_path / "nowhere", tmp_path / "out")
+    command = ("data", "prepare-lidc", tmp_path, tmp_path / "out")
+    assert "no setting 'radius'" in refused(*command, "--set", "crops.radius=1")
+    assert "wanted one or more of crops, four" in refused(*command, "--form", "pickle")
+    assert not (tmp_path / "out").exists()
