@@ -55,6 +55,33 @@ def kept_or_removed(shown: Sequence[tuple[Picture, int, Mapping[str, int]]]) -> 
     return figure
 
 
+def totals(rows: Mapping[str, int], xlabel: str, *, mark: str | None = None) -> Figure:
+    """Named counts as bars from zero, with the count beside each.
+
+    Args:
+        rows: by name, from top to bottom.
+        xlabel: what is counted.
+        mark: the row whose count is drawn as a line through all, or None.
+    Raises:
+        InputError: there are no rows, or none is called `mark`.
+    """
+    require(len(rows) > 0, "rows is empty; wanted at least one count")
+    require(mark is None or mark in rows, f"there is no row {mark!r}; wanted one of {', '.join(rows)}")
+    figure, axes = new_figure(panel=(5.6, 0.7 + 0.27 * len(rows)))
+    ax = axes[0, 0]
+    places = np.arange(len(rows))[::-1]
+    bars = ax.barh(places, list(rows.values()), height=0.7, color=KEPT)
+    ax.bar_label(bars, [f"{count:,}" for count in rows.values()], padding=3, fontsize=8)
+    if mark is not None:
+        ax.axvline(rows[mark], color=INK, linewidth=1, linestyle="--")
+    ax.set_yticks(places, list(rows))
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0.12)
+    ax.set_xlabel(xlabel)
+    ax.xaxis.set_major_formatter(_thousands)
+    return figure
+
+
 def shares(rows: Mapping[str, Mapping[str, int]], xlabel: str, legend: str) -> Figure:
     """Named rows of counts as parts of one bar each, with the total beside the name.
 
@@ -159,4 +186,8 @@ def _draw_filters(ax: Axes, candidates: int, removed: Mapping[str, int]) -> None
     ax.set_xlim(0, candidates * 1.22)
     ax.spines["left"].set_color(FAINT)
     ax.locator_params(axis="x", nbins=5, integer=True)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.xaxis.set_major_formatter(_thousands)
+
+
+def _thousands(value: float, _place: int) -> str:
+    return f"{value:,.0f}"
