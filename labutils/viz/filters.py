@@ -140,6 +140,7 @@ def sizes(panels: Mapping[str, np.ndarray], limits: tuple[float, float], xlabel:
         ax.set_xscale("log")
         ax.set_xticks([1, 10, *limits, 4000], ["1", "10", *(f"{limit:g}" for limit in limits), "4,000"])
         ax.minorticks_off()
+        ax.locator_params(axis="y", nbins=5, integer=True)
         ax.set_xlabel(f"{xlabel}\n{name}")
         ax.grid(axis="y", color=GRID)
     axes[0, 0].set_ylabel(ylabel)
@@ -163,6 +164,8 @@ def rating_bars(panels: Mapping[str, Mapping[int, int]], ylabel: str) -> Figure:
         ax.text(0.5, 0.99, question, transform=ax.transAxes, ha="center", va="top", fontsize=8.5)
         ax.set_xticks(range(1, 7))
         ax.margins(y=0.25)
+        ax.locator_params(axis="y", nbins=4, integer=True)
+        ax.yaxis.set_major_formatter(_thousands)
         ax.grid(axis="y", color=GRID)
     for ax in axes.flat[len(panels) :]:
         ax.remove()
