@@ -125,7 +125,8 @@ def data_line(entry: dict[str, Any]) -> str:
     if not entry["needs_files"]:
         return f"comes with labutils; splits {', '.join(entry['splits'])}"
     if entry["found"]:
-        return f"found; splits with files: {', '.join(entry['splits'])}; looked in {', '.join(entry['searched'])}"
+        splits = ", ".join(entry["splits"]) or "none"
+        return f"found; splits with files: {splits}; looked in {', '.join(entry['searched'])}"
     root = data_root()
     if root is None:
         where = "nowhere, as LABUTILS_DATA is not set"

@@ -50,6 +50,7 @@ def majority(masks: Tensor, present: Tensor | None, classes: int, ties: str = "s
         InputError: as `soft_vote`, an unknown rule, or ``"half"`` with more than two classes.
     Notes:
         For K = 2 ``"lowest"`` equals ``"strict"`` and ``"highest"`` equals ``"half"``. One rater: that rater's mask.
+        A mask of another geometry votes like any other; `labutils.consensus.fuse.fuse` warns of it.
     """
     require_choice("ties", ties, TIE_RULES, InputError)
     require(ties != "half" or classes == 2, f'ties="half" with {classes} classes; two classes can both have half')

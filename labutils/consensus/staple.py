@@ -94,6 +94,7 @@ def staple(
     Notes:
         One rater: the posterior is that rater's mask. All masks empty: the posterior is 0, specificity 1, sensitivity
         NaN; all full: 1, NaN, 1. With most raters wrong in the same way EM may settle on the inverted answer.
+        A mask of another geometry is taken for a bad rater in silence; `labutils.consensus.fuse.fuse` warns of it.
     """
     check_stack("masks", masks)
     who = as_present(masks, present)

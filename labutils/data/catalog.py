@@ -35,12 +35,16 @@ class Dataset:
 
 
 _MODULES = {
+    "bubil-crowd-4": "labutils.data.bubil_crowd_4",
+    "bubil-crowd-6": "labutils.data.bubil_crowd_6",
+    "bubil-experts": "labutils.data.bubil_experts",
     "digit-annotators": "labutils.data.digit_annotators",
     "lidc-crops": "labutils.data.lidc_crops",
     "lidc-crops-hu": "labutils.data.lidc_crops_hu",
     "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
+    "stapler-lesions": "labutils.data.stapler",
 }
 
 

@@ -12,11 +12,15 @@ _ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"} 
 _TAIL = 64  # bytes searched for the end, as some writers pad the file
 
 
-def read_gray(path: Path) -> np.ndarray:
+def read_gray(path: Path, *, opaque: bool = False) -> np.ndarray:
     """The gray values of a PNG or JPEG file, uint8 (H, W), 0 to 255; three equal channels count as gray.
 
-    A PNG file carries checksums; in a JPEG file only damage to its structure or its end can be noticed.
+    So do a palette of grays, and one bit a pixel: 0 and 255. A PNG file carries checksums; in a JPEG file only damage
+    to its structure or its end can be noticed.
 
+    Args:
+        path: the file.
+        opaque: also take gray with an alpha channel that is 255 everywhere, which hides nothing.
     Raises:
         DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, holds more than 8 bits a
             pixel, or holds colors or transparency; the text names the file.
@@ -38,14 +42,30 @@ def read_gray(path: Path) -> np.ndarray:
         picture = None
     if picture is None:
         raise DataError(f"{path} is damaged and cannot be decoded; wanted the whole file, copied again")
-    return _gray(path, picture)
+    return _gray(path, picture, opaque)
 
 
-def _gray(path: Path, picture: np.ndarray) -> np.ndarray:
+def require_two_tone(path: Path, gray: np.ndarray, slack: int) -> None:
+    """Refuse gray values (H, W) of a mask that are more than `slack` off both 0 and 255.
+
+    Raises:
+        DataError: as said; the text names the file.
+    """
+    between = gray[(gray > slack) & (gray < 255 - slack)]
+    if between.size:
+        wanted = f"0 to {slack} and {255 - slack} to 255" if slack else "0 and 255"
+        raise DataError(f"{path} holds the gray value {between[0]}; wanted a mask, {wanted} only")
+
+
+def _gray(path: Path, picture: np.ndarray, opaque: bool) -> np.ndarray:
     require(picture.dtype == np.uint8, f"{path} holds {picture.dtype}; wanted 8 bits a pixel, uint8", DataError)
     if picture.ndim == 2:
         return picture
     first, channels = picture[..., 0], picture.shape[-1]
-    require(channels == 3, f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
+    if opaque and channels == 4:
+        require((picture[..., 3] == 255).all(), f"{path} is transparent in places; wanted an opaque picture", DataError)
+        picture = picture[..., :3]
+    else:
+        require(channels == 3, f"{path} has {channels} channels; wanted one, gray without transparency", DataError)
     require((picture == first[..., None]).all(), f"{path} holds colors; wanted one channel of gray values", DataError)
     return np.ascontiguousarray(first)

@@ -71,3 +71,8 @@ def test_a_folder_that_cannot_be_written_is_said_so(monkeypatch, writable, says)
     monkeypatch.setattr(doctor.os, "access", lambda *_: writable)
     line = next(line for line in doctor._lines(doctor.examine()) if line.startswith("runs"))
     assert line.endswith(says)
+
+
+def test_files_without_a_split_to_load_are_said_so():
+    entry = {"needs_files": True, "found": True, "splits": [], "searched": ["here"]}
+    assert doctor.data_line(entry) == "found; splits with files: none; looked in here"

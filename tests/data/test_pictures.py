@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from labutils.core.checks import DataError
-from labutils.data.pictures import read_gray
+from labutils.data.pictures import read_gray, require_two_tone
+from tests.data import bubil_tree
 
 
 def picture(*shape, dtype=np.uint8):
@@ -89,3 +90,35 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file"):
         read_gray(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("kind", ["palette", "1 bit", "rgb"])
+def test_grays_are_read_however_they_are_stored(tmp_path, kind):
+    gray = np.array([[0, 255, 0], [255, 255, 0]], np.uint8)
+    np.testing.assert_array_equal(read_gray(bubil_tree.save(tmp_path / "a.png", gray, kind)), gray)
+
+
+def test_an_opaque_alpha_is_taken_where_it_is_allowed(tmp_path):
+    gray = picture(4, 3)
+    path = bubil_tree.save(tmp_path / "a.png", gray, "rgba")
+    np.testing.assert_array_equal(read_gray(path, opaque=True), gray)
+    with pytest.raises(DataError, match="has 4 channels; wanted one"):
+        read_gray(path)
+
+
+def test_transparency_and_colors_are_refused_everywhere(tmp_path):
+    layers = np.dstack([picture(4, 5)] * 3 + [np.full((4, 5), 255, np.uint8)])
+    layers[1, 2, 3] = 254
+    with pytest.raises(DataError, match=r"a\.png is transparent in places"):
+        read_gray(save(tmp_path / "a.png", layers), opaque=True)
+    layers[1, 2] = (1, 2, 3, 255)
+    with pytest.raises(DataError, match=r"a\.png holds colors"):
+        read_gray(save(tmp_path / "a.png", layers), opaque=True)
+
+
+@pytest.mark.parametrize(("slack", "wanted"), [(0, "0 and 255"), (10, "0 to 10 and 245 to 255")])
+def test_a_mask_has_two_tones(tmp_path, slack, wanted):
+    gray = np.array([[0, slack, 255 - slack, 255]], np.uint8)
+    require_two_tone(tmp_path / "a.png", gray, slack)
+    with pytest.raises(DataError, match=rf"a\.png holds the gray value {slack + 1}; wanted a mask, {wanted} only"):
+        require_two_tone(tmp_path / "a.png", gray + np.array([0, 1, 0, 0], np.uint8), slack)
