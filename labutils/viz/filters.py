@@ -192,5 +192,5 @@ def _draw_filters(ax: Axes, candidates: int, removed: Mapping[str, int]) -> None
     ax.xaxis.set_major_formatter(_thousands)
 
 
-def _thousands(value: float, _place: int) -> str:
+def _thousands(value: float, _place: float) -> str:
     return f"{value:,.0f}"
