@@ -1,4 +1,8 @@
-"""Nothing in the package or the chapters may run code that came with a file: no pickle in any dress, no eval."""
+"""Nothing in the package or the chapters may run code that came with a file: no pickle in any dress, no eval.
+
+One file may read a pickle, by instructions that can name nothing: a program that only `labutils data convert-pickle`
+starts, in a process of its own. What it does with hostile files is tested in tests/data/test_lidc_pickle.py.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ CALLS = {
     *("pandas.read_pickle", "mlflow.pytorch.load_model"),
 }
 NAMES = {"read_pickle", "unsafe_load"}  # attributes refused whatever they are called on
+READER = ROOT / "labutils" / "data" / "_lidc_unpickle.py"  # the one program that opens a pickle
+STARTER = ROOT / "labutils" / "data" / "lidc_pickle.py"  # the one file that starts it
 PYTHON = sorted((ROOT / "labutils").rglob("*.py"))
 CHAPTERS = sorted((ROOT / "nbs").glob("*.ipynb"))
 
@@ -67,9 +73,37 @@ def unsafe(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+@pytest.mark.parametrize("path", [path for path in PYTHON if path != READER], ids=name_of)
 def test_the_package_loads_no_code(path):
     assert unsafe(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_reader_of_pickles_uses_nothing_of_pickle_but_a_class_that_finds_nothing():
+    source = READER.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    assert [place.partition(": ")[2] for place in unsafe(source)] == ["pickle"]
+    used = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    assert [name for name in used if name.startswith("pickle.")] == ["pickle.Unpickler"]
+    (reader,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Unpickler"]
+    overridden = {node.name for node in reader.body if isinstance(node, ast.FunctionDef)}
+    assert overridden == {"find_class", "persistent_load"}
+    assert "super" not in ast.unparse(reader)
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *CHAPTERS], ids=name_of)
+def test_nothing_imports_the_reader_of_pickles_and_one_file_starts_it(path):
+    text = path.read_text(encoding="utf-8")
+    assert (READER.stem in text) == (path == STARTER), "only the starter may know the reader's name"
+    if path == STARTER:  # by its path, for another process
+        imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert READER.stem not in " ".join(map(ast.unparse, imports))
+        assert "import_module" not in text
+
+
+def test_only_the_command_line_reaches_the_starter():
+    users = [path for path in PYTHON if STARTER.stem in path.read_text(encoding="utf-8") and path != STARTER]
+    importers = [name_of(path) for path in users if f"labutils.data.{STARTER.stem} import" in path.read_text("utf-8")]
+    assert importers == ["labutils/cli/data.py"]
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
@@ -31,6 +32,31 @@ def show(name: str, *, as_json: bool) -> None:
         return
     for head, text in [*_facts(card), ("here", data_line(dataset_state(name)))]:
         typer.echo(textwrap.fill(text, WIDTH, initial_indent=f"{head:<13}", subsequent_indent=" " * 13))
+
+
+def make_twin(name: str, out: Path, *, cases: int | None, seed: int, form: str | None) -> None:
+    """Write the twin of a dataset, and say how to use it."""
+    from labutils.data import twins
+
+    counts = twins.make_twin(name, out, cases=cases, seed=seed, form=form)
+    parts = ", ".join(f"{part} {number}" for part, number in counts.items())
+    typer.echo(f"wrote {out}: a twin of {name}, not the public files; {parts}")
+    typer.echo(f"use it with --data {name} --root {out}")
+
+
+def convert_pickle(path: Path, out: Path, *, timeout_s: float) -> None:
+    """Turn the published pickle of LIDC crops into plain files, and say what came of it."""
+    from labutils.data.lidc_pickle import PUBLISHED, convert_pickle
+
+    typer.echo(
+        f"opening {path}, a pickle: such a file can hold code, so a separate process without rights reads it, "
+        "and only this command ever does"
+    )
+    done = convert_pickle(path, out, timeout_s=timeout_s)
+    crops = f"all {PUBLISHED} crops" if done.complete else f"{done.crops} of the {PUBLISHED} published crops"
+    splits = ", ".join(f"{split} {number}" for split, number in done.splits.items())
+    typer.echo(f"wrote {out}: {crops}, {done.series} series of {done.patients} patients; {splits}")
+    typer.echo(f"use it with --data lidc-four --root {out}")
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:

@@ -214,6 +214,34 @@ def data_prepare_lidc(
     command.prepare(command.Request(dicom, out, forms or [], split, workers), settings)
 
 
+@data_app.command("make-twin", epilog=RESEARCH_USE)
+def data_make_twin(
+    name: Annotated[str, typer.Argument(help="name of the dataset")],
+    out: Annotated[Path, typer.Argument(help="new folder")],
+    cases: Annotated[
+        int | None, typer.Option("--cases", min=1, help="cases of all splits together; scans for lidc-dicom")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="another seed gives other cases")] = 0,
+    form: Annotated[str | None, typer.Option("--form", help="of lidc-four: crops or slices")] = None,
+) -> None:
+    """Write a procedural stand-in for a dataset, with the same files, shapes, raters and quirks."""
+    from labutils.cli import data as command
+
+    command.make_twin(name, out, cases=cases, seed=seed, form=form)
+
+
+@data_app.command("convert-pickle", epilog=RESEARCH_USE)
+def data_convert_pickle(
+    file: Annotated[Path, typer.Argument(help="the published data_lidc.pickle")],
+    out: Annotated[Path, typer.Argument(help="new folder, for --data lidc-four")],
+    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="seconds the pickle may take to be read")] = 3600,
+) -> None:
+    """Turn the published pickle of 15,096 LIDC crops into PNG files. Only this command ever opens a pickle."""
+    from labutils.cli import data as command
+
+    command.convert_pickle(file, out, timeout_s=timeout_s)
+
+
 def run() -> None:
     """The entry of the console script."""
     app(prog_name="labutils")

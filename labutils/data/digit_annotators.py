@@ -19,7 +19,7 @@ from labutils.data.annotators import ANNOTATORS, Noise, add_noise, annotate
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.idx import read_idx
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import files_key, prepared_store, source_of
 from labutils.data.splits import split_by_patient
 from labutils.data.store import Source, Store
 
@@ -59,7 +59,8 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     split "test", as everywhere in the field, and only the training digits are dealt.
 
     Returns:
-        A memory-mapped store; raters as in `labutils.data.annotators.ANNOTATORS`; source "your copy" or "embedded".
+        A memory-mapped store; raters as in `labutils.data.annotators.ANNOTATORS`; source "your copy", "twin" or
+        "embedded".
     Raises:
         DataError: the folder has neither file, or one is damaged; the text names it.
     """
@@ -68,8 +69,8 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     key = sha256_of_bytes(facts.encode())
 
     def make() -> Store:
-        digits = {name: _mnist(path) for name, path in files.items()} or {"digits": _embedded()}
-        return annotated(digits, split, source="your copy" if files else "embedded")
+        digits = {name: _mnist(path) for name, path in files.items()} or {"digits": embedded_digits()}
+        return annotated(digits, split, source=source_of(root) if root else "embedded")
 
     return prepared_store(f"digit-annotators-{split}", key, make).first(limit)
 
@@ -89,7 +90,8 @@ def _mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return gray, (gray > 0).astype(np.uint8)
 
 
-def _embedded() -> tuple[np.ndarray, np.ndarray]:
+def embedded_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The digits of scikit-learn in the form of MNIST: gray values and true masks, uint8 (1797, 28, 28) each."""
     from sklearn.datasets import load_digits
 
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)

@@ -31,7 +31,7 @@ from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.lidc_contours import RATINGS
-from labutils.data.prepared import files_key, prepared_store, require_folder
+from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
 from labutils.data.store import Store
 from labutils.data.tiff import read_tiff, require_binary
 
@@ -112,7 +112,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     """One split of the prepared crops; see `labutils.data.catalog.load` for the arguments.
 
     Returns:
-        A memory-mapped store, ordered by patient, nodule and slice; source "your copy"; no truth.
+        A memory-mapped store, ordered by patient, nodule and slice; source "your copy" or "twin"; no truth.
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """
@@ -203,7 +203,7 @@ def _read_split(root: Path, split: str, scans: list[Path], pixels: Pixels) -> St
         cases=tuple(path.stem for path in scans),
         card=pixels.card,
         split=split,
-        source="your copy",
+        source=source_of(root),
     )
 
 

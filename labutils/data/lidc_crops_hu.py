@@ -44,7 +44,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     """One split of the crops; see `labutils.data.catalog.load` for the arguments.
 
     Returns:
-        A memory-mapped store, ordered by patient, nodule and slice; source "your copy"; no truth.
+        A memory-mapped store, ordered by patient, nodule and slice; source "your copy" or "twin"; no truth.
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """

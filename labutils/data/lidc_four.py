@@ -10,6 +10,8 @@ Slices with four labels, 128 x 128 pixels (folders ``training`` and, where given
     <root>/<folder>/<case number>/image_<n>.jpg             gray, 8 bits
     <root>/<folder>/<case number>/label<k>_.jpg             near 0 or near 255 (JPEG), k from 0 to 3
 
+A folder that `labutils.data.lidc_pickle` made of the published pickle has the first form, with 128 x 128 pixels.
+
 All four raters are present in every case. One who marked nothing has an empty mask, which says "no lesion here", so
 nothing is missing. The label number is no person: raters are exchangeable.
 
@@ -32,18 +34,19 @@ from typing import NamedTuple
 import numpy as np
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import read_json
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
-from labutils.data.pictures import read_gray
-from labutils.data.prepared import files_key, prepared_store, require_folder
-from labutils.data.store import Store
+from labutils.data.pictures import read_gray, require_two_tone
+from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
+from labutils.data.store import Source, Store
 
 READER_VERSION = 1  # raise it when the same files would give another store
 RATERS = 4
 UNKNOWN = "unknown"  # the patient of every case of the second form
 # Images and patients of each split of the first form, as its homepage states them.
 EXPECTED = {"train": (8843, 530), "validate": (1993, 111), "test": (1980, 103)}
-RECORD = "preparation.json"  # in a folder that was made here from DICOM files, whose splits are others
+RECORD = "preparation.json"  # in a folder that was made here, from DICOM files or a pickle: how many crops it holds
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _CROP = re.compile(r"(([^/]+)/(z-(-?\d+(?:\.\d+)?)_c(\d+)))\.png")
 _CROP_LABEL = re.compile(r"([^/]+/z--?\d+(?:\.\d+)?_c\d+)_l(0|[1-9]\d*)\.png")
@@ -59,7 +62,8 @@ CARD = Card(
     raters="4 anonymous radiologists per case, in no fixed order",
     identified=False,
     classes=2,
-    image="(C, H, W) = (1, 180, 180), or (1, 128, 128) for the four-label slices; gray values divided by 255",
+    image="(C, H, W) = (1, 180, 180), or (1, 128, 128) for the four-label slices and the converted pickle; gray values "
+    "divided by 255",
     splits=("train", "validate", "test"),
     how_to_get="copy the folder lidc_crops that the homepage links to and give its path as root or in LABUTILS_DATA",
     quirks=(
@@ -68,6 +72,8 @@ CARD = Card(
         "to 0.5 mm; the four-label slices say nothing of theirs.",
         "The four-label slices do not say which patient they show and neighbors look alike, so all count as one "
         "patient 'unknown': intervals over patients are NaN and no patient can be held out.",
+        "The published pickle, turned into files by this package, gives crops of 128 x 128 pixels; the z in their "
+        "names is unknown and stands as 0.",
         "The published label files are numbered 0 to 3 and their documentation says 1 to 4; both are read.",
         "Results on these crops do not compare with results on other preparations of LIDC-IDRI.",
     ),
@@ -100,7 +106,8 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Case ids are ``<patient>_z-<z>_c<crop>``, or ``<case number>_image_<n>`` for the four-label slices.
 
     Returns:
-        A memory-mapped store in numeric order of patient, z and crop, or of case number; source "your copy"; no truth.
+        A memory-mapped store in numeric order of patient, z and crop, or of case number; source "your copy" or
+        "twin"; no truth.
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; or the folder holds as many
             patients as the published split and another number of images; the text names it.
@@ -108,11 +115,12 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     root = require_folder(root, CARD)
     form = _form(root, split)
     cases = form.cases(root / form.folders[split])
-    if form is CROPS and not (root / RECORD).exists():
-        _require_published(root / form.folders[split], split, cases)
+    source = source_of(root)
+    if form is CROPS and source != "twin":
+        _require_whole(root / form.folders[split], cases, *_expected(root, split))
     files = [path for case in cases for path in (case.image, *case.masks)]
     key = files_key(root, files, READER_VERSION, CARD)
-    return prepared_store(f"lidc-four-{split}", key, lambda: _read_split(split, cases, form.slack)).first(limit)
+    return prepared_store(f"lidc-four-{split}", key, lambda: _read_split(split, cases, form.slack, source)).first(limit)
 
 
 def _holds(folder: Path, split: str) -> bool:
@@ -155,7 +163,7 @@ def _pictures(folder: Path, ending: str, name: re.Pattern[str], wanted: str) -> 
             yield path, match
 
 
-def _natural(text: str) -> list[str | int]:
+def natural(text: str) -> list[str | int]:
     """A key that sorts p2 before p10: text and numbers by turns, so that like is compared with like."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))]
 
@@ -167,7 +175,7 @@ def _crop_cases(folder: Path) -> list[CaseFiles]:
         labels.setdefault(match[1], {})[int(match[2])] = path
     found = list(_pictures(folder / "images", ".png", _CROP, "<patient>/z-<z>_c<crop>.png"))
     require(found, f"{folder / 'images'} holds no .png file", DataError)
-    found.sort(key=lambda one: (_natural(one[1][2]), float(one[1][4]), int(one[1][5])))
+    found.sort(key=lambda one: (natural(one[1][2]), float(one[1][4]), int(one[1][5])))
     if (folder / "gt").is_dir():
         _require_same_names(folder, {match[1]: path for path, match in found}, labels)
     return [
@@ -220,9 +228,20 @@ def _four(image: Path, labels: Mapping[int, Path], firsts: Sequence[int]) -> tup
     return tuple(labels[k] for k in sorted(labels))
 
 
-def _require_published(folder: Path, split: str, cases: Sequence[CaseFiles]) -> None:
+def _expected(root: Path, split: str) -> tuple[int, int]:
+    """How many images and patients a whole split has: as published, or as was written down when it was made here."""
+    record = root / RECORD
+    if not record.is_file():
+        return EXPECTED[split]
+    try:
+        counts = read_json(record)["splits"][split]
+        return int(counts["images"]), int(counts["patients"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{record} does not say what was prepared; prepare the folder again") from error
+
+
+def _require_whole(folder: Path, cases: Sequence[CaseFiles], images: int, patients: int) -> None:
     """Refuse a damaged copy of the whole split; one with fewer patients is a part, taken on purpose."""
-    images, patients = EXPECTED[split]
     found = len({case.patient for case in cases})
     if found >= patients and (len(cases), found) != (images, patients):
         raise DataError(
@@ -230,7 +249,7 @@ def _require_published(folder: Path, split: str, cases: Sequence[CaseFiles]) -> 
         )
 
 
-def _read_split(split: str, cases: Sequence[CaseFiles], slack: int) -> Store:
+def _read_split(split: str, cases: Sequence[CaseFiles], slack: int, source: Source) -> Store:
     size = read_gray(cases[0].image).shape
     labeled = bool(cases[0].masks)
     image = np.empty((len(cases), 1, *size), np.float32)
@@ -248,7 +267,7 @@ def _read_split(split: str, cases: Sequence[CaseFiles], slack: int) -> Store:
         cases=tuple(case.case for case in cases),
         card=CARD,
         split=split,
-        source="your copy",
+        source=source,
     )
 
 
@@ -260,10 +279,7 @@ def _read_sized(path: Path, first: Path, size: tuple[int, ...]) -> np.ndarray:
 
 def _binary(path: Path, gray: np.ndarray, slack: int) -> np.ndarray:
     """bool (H, W), True from 128 on; refuses what is no mask."""
-    between = gray[(gray > slack) & (gray < 255 - slack)]
-    if between.size:
-        wanted = f"0 to {slack} and {255 - slack} to 255" if slack else "0 and 255"
-        raise DataError(f"{path} holds the gray value {between[0]}; wanted a mask, {wanted} only")
+    require_two_tone(path, gray, slack)
     return gray >= 128
 
 

@@ -26,6 +26,7 @@ from labutils.data.lidc_raters import SPLIT_FILE
 from labutils.data.lidc_report import FILTERS, FOLDER_OF_SPLIT, FORMS, Report, write_report
 from labutils.data.lidc_resampled import ResampledConfig, resampled_crops
 from labutils.data.lidc_scans import by_patient, find_scans, open_scan
+from labutils.data.prepared import TWIN_FILE
 from labutils.data.splits import read_split
 from labutils.scale import run_units
 
@@ -97,8 +98,16 @@ def prepare_lidc(
         todo = _left_to_do(units, working)
         run_units(_prepare_patient, todo, workers=workers, describe=lambda unit: unit.patient, progress=progress)
         report = write_report(working, config.forms, found.foreign)
+        _mark_twin(Path(dicom), working, config.forms)
         os.rename(working, out)
     return report
+
+
+def _mark_twin(dicom: Path, working: Path, forms: Sequence[str]) -> None:
+    """What is made of a stand-in is one."""
+    if (dicom / TWIN_FILE).is_file():
+        for form in forms:
+            write_json(working / FORMS[form] / TWIN_FILE, read_json(dicom / TWIN_FILE))
 
 
 def _settings(config: PrepareConfig, split: Mapping[str, Sequence[str]]) -> dict[str, Any]:

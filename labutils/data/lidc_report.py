@@ -82,7 +82,10 @@ def write_report(working: Path, names: Sequence[str], foreign: int) -> Report:
         folder.mkdir(exist_ok=True)
         files = {path: digest for record in records.values() for path, digest in record["forms"][name]["files"].items()}
         manifest = sha256_of_bytes(repr(sorted(files.items())).encode())
-        write_json(folder / RECORD, {"files": len(files), "sha256": manifest, **forms[name]._asdict()})
+        one = forms[name]
+        splits = {split: {"images": one.images[split], "patients": one.patients[split]} for split in one.images}
+        record = {"files": len(files), "sha256": manifest, "candidates": one.candidates, "removed": one.removed}
+        write_json(folder / RECORD, record | {"splits": splits})
     if "crops" in names:
         _write_table(working / FORMS["crops"] / "meta" / "metadata.csv", records)
     report = Report(scans, skipped, foreign, forms)

@@ -20,7 +20,7 @@ import numpy as np
 from labutils.core.checks import DataError, require
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
-from labutils.data.prepared import files_key, prepared_store, require_folder
+from labutils.data.prepared import files_key, prepared_store, require_folder, source_of
 from labutils.data.store import Store
 from labutils.data.tiff import read_tiff, require_binary
 
@@ -54,7 +54,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     """One split of the prepared digits; see `labutils.data.catalog.load` for the arguments.
 
     Returns:
-        A memory-mapped store in the order of the digits' numbers; raters as in `FOLDERS`; source "your copy".
+        A memory-mapped store in the order of the digits' numbers; raters as in `FOLDERS`; source "your copy" or "twin".
     Raises:
         DataError: a file or folder is missing, damaged, or not what its name says; the text names it.
     """
@@ -106,7 +106,7 @@ def _read_split(root: Path, split: str, numbers: list[int]) -> Store:
         cases=tuple(f"{split}-{number}" for number in numbers),
         card=CARD,
         split=split,
-        source="your copy",
+        source=source_of(root),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading PNG and JPEG files that somebody else wrote: a gray picture, or one sentence about the file."""
+"""Reading PNG and JPEG files that somebody else wrote: a gray picture, or one sentence about the file; and writing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from labutils.core.checks import DataError, require
 
 _ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}  # how a whole file starts and ends
+JPEG_QUALITY = 95
 _TAIL = 64  # bytes searched for the end, as some writers pad the file
 
 
@@ -55,6 +56,23 @@ def require_two_tone(path: Path, gray: np.ndarray, slack: int) -> None:
     if between.size:
         wanted = f"0 to {slack} and {255 - slack} to 255" if slack else "0 and 255"
         raise DataError(f"{path} holds the gray value {between[0]}; wanted a mask, {wanted} only")
+
+
+def write_gray(path: Path, gray: np.ndarray) -> None:
+    """Write gray values, uint8 (H, W), as the new picture that the name's ending asks for: ``.png`` or ``.jpg``.
+
+    JPEG is written at quality `JPEG_QUALITY`, which keeps a mask of 0 and 255 within a few gray values.
+
+    Raises:
+        DataError: the values cannot be written as such a picture.
+    """
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY) if path.suffix == ".jpg" else ()
+    done, content = cv2.imencode(path.suffix, gray, settings)
+    require(done, f"{path} cannot be written as a picture", DataError)
+    path.write_bytes(content.tobytes())
 
 
 def _gray(path: Path, picture: np.ndarray, opaque: bool) -> np.ndarray:

@@ -10,8 +10,9 @@ from pathlib import Path
 from labutils.core.checks import DataError
 from labutils.core.runtime import cache_root
 from labutils.data.cards import Card
-from labutils.data.store import Store, open_store, write_store
+from labutils.data.store import Source, Store, open_store, write_store
 
+TWIN_FILE = "TWIN.json"  # marks the folder of a twin; `labutils.data.twins` writes it
 _log = logging.getLogger(__name__)
 
 
@@ -26,13 +27,20 @@ def require_folder(root: Path | None, card: Card) -> Path:
     return root
 
 
+def source_of(root: Path) -> Source:
+    """Where the pixels of a dataset's folder come from: "twin" where it is marked as one, else "your copy"."""
+    return "twin" if (root / TWIN_FILE).is_file() else "your copy"
+
+
 def files_key(root: Path, files: Iterable[Path], *facts: object) -> str:
     """Hex SHA-256 of the files' names under `root`, sizes and times of change, and of `facts`; reads no content.
+
+    A folder that becomes a twin, or is one no longer, gets another key.
 
     Raises:
         DataError: a file is gone.
     """
-    digest = hashlib.sha256(repr((str(root.resolve()), facts)).encode())
+    digest = hashlib.sha256(repr((str(root.resolve()), source_of(root), facts)).encode())
     for path in sorted(files):
         try:
             status = path.stat()

@@ -1,4 +1,4 @@
-"""Reading TIFF files that somebody else wrote: an array, or one sentence about the file."""
+"""Reading TIFF files that somebody else wrote: an array, or one sentence about the file; and writing such files."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
         raise DataError(f"{path} cannot be read as TIFF: {error}") from error
     _require_kind(path, array.shape, array.dtype, letters, kinds)
     return array
+
+
+def write_tiff(path: Path, array: np.ndarray, photometric: str = "minisblack") -> None:
+    """Write an array as the first series of a new TIFF file, its axes kept."""
+    import tifffile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, photometric=photometric)
 
 
 def require_binary(path: Path, mask: np.ndarray, size: tuple[int, ...]) -> None:

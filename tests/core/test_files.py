@@ -32,6 +32,38 @@ def test_a_write_appears_at_once_when_it_is_done(tmp_path):
     assert path.read_bytes() == b"whole"
 
 
+def test_a_folder_appears_at_once_when_it_is_full(tmp_path):
+    with files.new_folder(tmp_path / "deep" / "a") as building:
+        (building / "file").write_bytes(b"whole")
+        assert os.listdir(tmp_path / "deep") == [building.name]
+    assert os.listdir(tmp_path / "deep") == ["a"]
+    assert (tmp_path / "deep" / "a" / "file").read_bytes() == b"whole"
+    assert (tmp_path / "deep" / "a").stat().st_mode == (tmp_path / "deep").stat().st_mode
+
+
+def test_a_folder_that_fails_leaves_no_litter(tmp_path):
+    def fail_half_way():
+        with files.new_folder(tmp_path / "a") as building:
+            (building / "file").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_half_way()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
+def test_a_folder_never_takes_the_place_of_anything(tmp_path, kind):
+    make = {"folder": os.mkdir, "file": lambda p: open(p, "x").close(), "broken link": lambda p: os.symlink("none", p)}
+    make[kind](tmp_path / "a")
+    with (
+        pytest.raises(DataError, match="a exists already; wanted the name of a new folder"),
+        files.new_folder(tmp_path / "a"),
+    ):
+        pass
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_the_mode_follows_the_umask(tmp_path):
     old = os.umask(0o027)
     try:

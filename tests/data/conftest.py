@@ -10,6 +10,7 @@ import pytest
 from labutils.core.types import Case
 from labutils.data.cards import Card
 from labutils.data.store import Store
+from tests.data.pickles import some_crops, three_patients
 
 LIDC_SCANS = (698, 1)  # LIDC-IDRI-0957 and LIDC-IDRI-0078, of 65 and 87 slices
 
@@ -83,3 +84,15 @@ def lidc_dicom(tmp_path_factory):
     for scan in LIDC_SCANS:
         write_scan(root, scan)
     return root
+
+
+@pytest.fixture(scope="session")
+def series():
+    """For each split, a patient of LIDC-IDRI and the ids of their series; the one to train on has two."""
+    return three_patients()
+
+
+@pytest.fixture(scope="session")
+def pickled(series):
+    """Crops of three patients, not in the order of their names."""
+    return some_crops(series)

@@ -51,7 +51,7 @@ def test_without_files_the_embedded_digits_are_taken(nowhere):
 def test_embedded_digits_are_made_once_wherever_one_stands(nowhere, tmp_path, monkeypatch):
     catalog.load("digit-annotators", "test")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("labutils.data.digit_annotators._embedded", lambda: pytest.fail("made again"))
+    monkeypatch.setattr("labutils.data.digit_annotators.embedded_digits", lambda: pytest.fail("made again"))
     catalog.load("digit-annotators", "test")
 
 

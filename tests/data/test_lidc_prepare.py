@@ -186,10 +186,14 @@ def test_unknown_forms_are_refused(forms):
 @pytest.mark.parametrize(("form", "filters"), lidc_report.FILTERS.items())
 def test_the_record_beside_the_images_says_what_was_removed(prepared, form, filters):
     out, report = prepared
+    counts = report.forms[form]
     record = read_json(out / lidc_report.FORMS[form] / "preparation.json")
-    assert list(report.forms[form].removed) == list(filters)
-    assert record["removed"] == report.forms[form].removed
-    assert record["files"] == len(contents(out / lidc_report.FORMS[form])) - (2 if form == "crops" else 1)
+    assert list(counts.removed) == list(filters)
+    assert record["removed"] == counts.removed
+    assert {split: one["images"] for split, one in record["splits"].items()} == counts.images
+    assert {split: one["patients"] for split, one in record["splits"].items()} == counts.patients
+    images_and_masks = [name for name in contents(out / lidc_report.FORMS[form]) if name.endswith((".tif", ".png"))]
+    assert record["files"] == len(images_and_masks)
 
 
 def report_of(scans, images, patients):
@@ -252,9 +256,8 @@ def test_nothing_that_identifies_a_person_leaves_the_headers(dicom, tmp_path, ca
         path.unlink()
         one.save_as(path)
     flat = tmp_path / "flat"  # names of folders and files are the user's own; here they hold no id
-    for number, patient in enumerate(sorted(dicom.iterdir())):
-        series = next(path.parent for path in patient.rglob("001.dcm"))
-        shutil.move(series, flat / f"{number}")
+    for number, patient in enumerate(sorted(path for path in dicom.iterdir() if path.is_dir())):
+        shutil.move(series_of(dicom, patient.name), flat / f"{number}")
     cut(flat / "0" / "020.dcm")  # a series that is refused says something, too
     report = prepare_lidc(flat, tmp_path / "out" / "lidc")
     assert report.skipped

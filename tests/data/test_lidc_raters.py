@@ -188,7 +188,7 @@ def test_a_made_store_is_kept_and_a_damaged_one_made_again(tmp_path, monkeypatch
     monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path))
     made = load("test", 3)
     (folder,) = (tmp_path / "lidc-raters").iterdir()
-    monkeypatch.setattr(lidc_raters, "_cases", None)  # from here on, making cases would fail
+    monkeypatch.setattr(lidc_raters, "planned_cases", None)  # from here on, making cases would fail
     kept = load("test", 3)
     assert kept.manifest == made.manifest
     monkeypatch.undo()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from labutils.core.checks import DataError
-from labutils.data.pictures import read_gray, require_two_tone
+from labutils.data.pictures import read_gray, require_two_tone, write_gray
 from tests.data import bubil_tree
 
 
@@ -122,3 +122,14 @@ def test_a_mask_has_two_tones(tmp_path, slack, wanted):
     require_two_tone(tmp_path / "a.png", gray, slack)
     with pytest.raises(DataError, match=rf"a\.png holds the gray value {slack + 1}; wanted a mask, {wanted} only"):
         require_two_tone(tmp_path / "a.png", gray + np.array([0, 1, 0, 0], np.uint8), slack)
+
+
+def test_a_picture_is_written_in_silence_and_comes_back(tmp_path, capfd):
+    gray, mask = picture(20, 30), np.zeros((32, 32), np.uint8)
+    mask[5:20, 9:23] = 255
+    write_gray(tmp_path / "deep" / "a.png", gray)
+    write_gray(tmp_path / "a.jpg", mask)
+    np.testing.assert_array_equal(read_gray(tmp_path / "deep" / "a.png"), gray)
+    read = read_gray(tmp_path / "a.jpg")
+    assert np.abs(read.astype(int) - mask).max() <= 10
+    assert capfd.readouterr() == ("", "")

@@ -5,7 +5,7 @@ import pytest
 
 from labutils.core.checks import DataError
 from labutils.data import prepared
-from labutils.data.prepared import files_key, prepared_store
+from labutils.data.prepared import TWIN_FILE, files_key, prepared_store, source_of
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,14 @@ def test_the_key_sees_names_sizes_times_and_facts(tmp_path):
     seen.append(key())
     assert len(set(seen)) == len(seen)
     assert key() == key()
+
+
+def test_a_marked_folder_is_a_twin_and_has_another_key(tmp_path):
+    before = files_key(tmp_path, [])
+    assert source_of(tmp_path) == "your copy"
+    (tmp_path / TWIN_FILE).write_text("{}")
+    assert source_of(tmp_path) == "twin"
+    assert files_key(tmp_path, []) != before
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labutils.core.checks import DataError
-from labutils.data.tiff import read_tiff
+from labutils.data.tiff import read_tiff, write_tiff
 
 
 @pytest.mark.parametrize("raters", [1, 2, 4, 300])
@@ -15,6 +15,17 @@ def test_the_rater_axis_comes_back(tmp_path, raters):
     masks = np.random.default_rng(raters).random((1, 5, 4, raters)) < 0.5
     tifffile.imwrite(tmp_path / "a.tif", masks)
     np.testing.assert_array_equal(read_tiff(tmp_path / "a.tif", "1HWR", "bu"), masks)
+
+
+@pytest.mark.parametrize(("letters", "kinds"), [("1HWR", "bu"), ("HWC", "f")])
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_what_is_written_comes_back_with_its_axes_and_type(tmp_path, letters, kinds, last):
+    values = np.random.default_rng(last).random((1, 6, 5, last) if "1" in letters else (6, 5, last))
+    array = values < 0.5 if "b" in kinds else values
+    write_tiff(tmp_path / "deep" / "a.tif", array)
+    read = read_tiff(tmp_path / "deep" / "a.tif", letters, kinds)
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
 
 
 def test_a_file_that_holds_no_rater_is_refused(tmp_path, monkeypatch):

@@ -1,0 +1,275 @@
+"""A twin is read by the reader of its original, is told from it, and has the same files."""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from labutils.core.checks import ConfigError, DataError
+from labutils.core.runtime import data_root
+from labutils.data import catalog, twins
+from labutils.data.annotators import ANNOTATORS
+from labutils.data.idx import read_idx
+from labutils.data.lidc_crops import read_metadata
+from labutils.data.lidc_four import UNKNOWN
+from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
+from labutils.data.lidc_raters import LidcRatersConfig
+from labutils.data.prepared import TWIN_FILE
+from labutils.data.splits import assert_disjoint
+from labutils.data.twins import TWINS, deal, make_twin
+
+CASES = 40
+WITHOUT = {"bubil-crowd-4", "bubil-crowd-6", "bubil-experts", "stapler-lesions"}  # no twin yet
+FROM_DICOM = {"lidc-crops-hu"}  # prepared from a twin of DICOM files
+ALL = [(name, form) for name, forms in TWINS.items() for form in forms if name in catalog.names()]
+IDS = ["-".join(filter(None, one)) for one in ALL]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Returns the folder of a twin, made once."""
+    root, folders = tmp_path_factory.mktemp("twins"), {}
+
+    def get(name, form=""):
+        if (name, form) not in folders:
+            folders[name, form] = root / f"{name}{form}"
+            make_twin(name, folders[name, form], cases=CASES, form=form)
+        return folders[name, form]
+
+    return get
+
+
+def contents(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_every_dataset_of_files_has_a_twin():
+    of_files = {name for name in catalog.names() if catalog.dataset(name).folders}
+    assert of_files - WITHOUT - FROM_DICOM == set(TWINS) - {"lidc-dicom"}
+
+
+@pytest.mark.parametrize(("name", "form"), ALL, ids=IDS)
+def test_a_twin_is_read_by_the_reader_of_its_original(made, name, form):
+    folder = made(name, form)
+    stores = {split: catalog.load(name, split, root=folder) for split in catalog.available(name, folder)}
+    record = json.loads((folder / TWIN_FILE).read_text())
+    assert sum(map(len, stores.values())) == sum(record["cases"].values()) == CASES
+    for store in stores.values():
+        assert store.source == "twin"
+        assert store.labeled
+        assert 0 <= store.image.min() < store.image.max() <= 1
+        assert store.masks.any()
+        assert store.image.std(axis=(1, 2, 3)).min() > 0
+    assert_disjoint(stores)
+
+
+@pytest.mark.parametrize(("name", "form"), ALL, ids=IDS)
+def test_equal_requests_give_equal_bytes_and_another_seed_other_ones(tmp_path, made, name, form):
+    for seed in (0, 1):
+        make_twin(name, tmp_path / str(seed), cases=CASES, seed=seed, form=form)
+    assert contents(tmp_path / "0") == contents(made(name, form))
+    other = {path: content for path, content in contents(tmp_path / "1").items() if path != TWIN_FILE}
+    assert other.items() - contents(tmp_path / "0").items()
+
+
+def test_what_is_prepared_from_a_twin_of_dicom_files_is_a_twin(tmp_path):
+    assert make_twin("lidc-dicom", tmp_path / "dicom", cases=1) == {"scans": 1}
+    prepare_lidc(tmp_path / "dicom", tmp_path / "lidc", PrepareConfig(forms=("four",)))
+    (split,) = catalog.available("lidc-four", tmp_path / "lidc")
+    assert catalog.load("lidc-four", split, root=tmp_path / "lidc").source == "twin"
+
+
+def test_the_first_form_is_written_where_none_is_named(tmp_path, made):
+    make_twin("lidc-four", tmp_path / "four", cases=CASES)
+    assert contents(tmp_path / "four") == contents(made("lidc-four", "crops"))
+
+
+def test_without_its_mark_a_folder_is_taken_for_the_original(tmp_path):
+    make_twin("digit-annotators", tmp_path / "twin", cases=CASES)
+    sources = [catalog.load("digit-annotators", "train", root=tmp_path / "twin").source]
+    (tmp_path / "twin" / TWIN_FILE).unlink()
+    sources.append(catalog.load("digit-annotators", "train", root=tmp_path / "twin").source)
+    assert sources == ["twin", "your copy"]
+
+
+def test_lidc_crops_have_two_to_four_raters_and_their_consensus(made):
+    folder = made("lidc-crops")
+    train = catalog.load("lidc-crops", "train", root=folder)
+    assert set(train.present.sum(axis=1)) == {2, 3, 4}
+    assert train.image.shape[1:] == (1, 64, 64)
+    areas = {path.stem: int(tifffile.imread(path).sum()) for path in folder.glob("*/masks/GT/*.tif")}
+    assert set(areas) == set(train.cases) | set(catalog.load("lidc-crops", "validate", root=folder).cases)
+    assert 31 <= min(areas.values()) <= max(areas.values()) <= 799
+    rows = {(row.patient, row.nodule): row for row in read_metadata(folder)}
+    for stem, area in areas.items():
+        patient, nodule = re.fullmatch(r"pid_(\d+)_nod_(\d+)_slice_\d+", stem).groups()
+        assert area in rows[f"LIDC-IDRI-{patient}", int(nodule)].areas_px
+    assert sum(len(row.areas_px) for row in rows.values()) == len(areas)
+    assert all(1 <= value <= 6 for row in rows.values() for value in row.ratings.values())
+
+
+def test_crops_of_four_raters_have_empty_masks_and_real_places(made):
+    store = catalog.load("lidc-four", "train", root=made("lidc-four", "crops"))
+    assert store.image.shape[1:] == (1, 180, 180)
+    drawn = store.masks.any(axis=(2, 3)).sum(axis=1)
+    assert {1, 4} <= set(drawn.tolist()) <= {1, 2, 3, 4}
+    assert all(re.fullmatch(r"LIDC-IDRI-\d{4}_z--?\d+(\.\d+)?_c\d+", case) for case in store.cases)
+
+
+def test_a_twin_may_have_more_patients_than_a_published_split(made, monkeypatch):
+    monkeypatch.setitem(catalog.dataset("lidc-four").load.__globals__["EXPECTED"], "train", (99, 1))
+    assert len(catalog.load("lidc-four", "train", root=made("lidc-four", "crops"))) > 1
+
+
+def test_slices_of_four_raters_are_jpeg_of_nobody(made):
+    store = catalog.load("lidc-four", "train", root=made("lidc-four", "slices"))
+    assert store.image.shape == (CASES, 1, 128, 128)
+    assert set(store.patients) == {UNKNOWN}
+    assert store.cases[:2] == ("0_image_1", "1_image_2")
+
+
+def test_published_digits_wrap_their_noise_and_repeat_over(made):
+    folder = made("mnist-annotators")
+    store = catalog.load("mnist-annotators", "train", root=folder)
+    away = store.masks[:, 1] == 0  # of the ink and a little around it
+    assert (store.image[:, 0][away] > 0.4).mean() > 0.25
+    assert np.array_equal(store.truth, store.masks[:, 0])
+    for path in (folder / "train" / "All").iterdir():
+        assert path.read_bytes() == (folder / "train" / "Over" / path.name).read_bytes()
+    assert not (folder / "validate" / "All").exists()
+
+
+def test_digits_are_in_the_files_of_mnist_with_their_labels(made):
+    folder = made("digit-annotators")
+    for part in ("train", "t10k"):
+        images = read_idx(folder / f"{part}-images-idx3-ubyte.gz", 3)
+        labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1)
+        assert len(images) == len(labels)
+        assert images.shape[1:] == (28, 28)
+        assert images.max() == 255
+    assert set(labels) <= set(range(10))
+    assert catalog.load("digit-annotators", "train", root=folder).present.shape[1] == len(ANNOTATORS)
+
+
+@pytest.mark.parametrize(
+    ("cases", "original", "expected"),
+    [
+        (100, {"a": 570, "b": 114}, {"a": 83, "b": 17}),
+        (2, {"a": 570, "b": 114}, {"a": 1, "b": 1}),
+        (3, {"a": 8, "b": 1, "c": 1}, {"a": 1, "b": 1, "c": 1}),
+        (4, {"a": 1, "b": 100, "c": 100}, {"a": 1, "b": 2, "c": 1}),
+        (7, {"a": 19}, {"a": 7}),
+    ],
+)
+def test_cases_are_dealt_in_the_shares_of_the_original(cases, original, expected):
+    assert deal(cases, original) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "text"),
+    [
+        ("lidc-raters", {}, "twin is 'lidc-raters'; wanted one of"),
+        ("lidc-four", {"form": "slice"}, "form of lidc-four is 'slice'; wanted one of 'crops', 'slices'"),
+        ("lidc-four", {"cases": 2}, "cases is 2; wanted 3 or more"),
+        ("mnist-annotators", {"cases": 1798}, "a twin can have 1797 digits; wanted 1798"),
+        ("digit-annotators", {"cases": 2000}, "a twin can have 1797 digits; wanted 2000"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, name, settings, text):
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        make_twin(name, tmp_path / "twin", **settings)
+    assert os.listdir(tmp_path) == []
+
+
+def test_more_cases_than_nodules_are_refused(tmp_path, monkeypatch):
+    few = [one for _, one in zip(range(3), twins.twin_lidc.planned_cases("train", LidcRatersConfig()), strict=False)]
+    monkeypatch.setattr(twins.twin_lidc, "planned_cases", lambda *_: iter(few))
+    for name, form in (("lidc-crops", ""), ("lidc-four", "crops"), ("lidc-four", "slices")):
+        with pytest.raises(ConfigError, match=r"a twin can have \d cases of the split 'train'; wanted"):
+            make_twin(name, tmp_path / "twin", cases=CASES, form=form)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path):
+    (tmp_path / "twin").mkdir()
+    with pytest.raises(DataError, match="twin exists already"):
+        make_twin("digit-annotators", tmp_path / "twin", cases=10)
+    assert os.listdir(tmp_path / "twin") == []
+
+
+def test_a_twin_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, *_):
+        if path.name.startswith("5_"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(twins.twin_digits, "write_tiff", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_twin("mnist-annotators", tmp_path / "twin", cases=40)
+    assert os.listdir(tmp_path) == []
+
+
+def facts_of(path):
+    """What a file is, apart from its content: type, axes, and which kind of values."""
+    if path.suffix == ".csv":
+        with open(path, newline="") as stream:
+            rows = csv.reader(stream)
+            return ("table", *next(rows), *(re.sub(r"\d+", "#", cell) for cell in next(rows)[:-1]))
+    if path.suffix == ".gz":
+        array = read_idx(path, 3 if "idx3" in path.name else 1)
+        return (array.dtype.name, array.ndim, array.shape[1:], array.max() > 9)
+    array = tifffile.imread(path) if path.suffix == ".tif" else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return (array.dtype.name, array.shape, kind_of(array))
+
+
+def kind_of(array):
+    if array.max() <= 1 and set(np.unique(array)) <= {0, 1}:
+        return "0 and 1"
+    if array.dtype == np.uint8:
+        far = (array > 10) & (array < 245)
+        return "gray" if far.any() else "0 and 255, nearly"
+    if abs(array.mean()) < 1e-9:
+        return "mean 0, deviation 1" if abs(array.std() - 1) < 1e-9 else "mean 0"
+    return "in [0, 1]" if array.min() >= 0 and array.max() <= 1 else "anything"
+
+
+def schema(folder):
+    """For each pattern of file names, with # for numbers, all facts that its files have."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in (TWIN_FILE, "SOURCE.md"):
+            name = path.relative_to(folder).as_posix()
+            pattern = name if path.suffix == ".gz" else re.sub(r"(?<!label)\d+", "#", name)
+            facts = facts_of(path)
+            found.setdefault(pattern, set()).add(("uint8", facts[1], "mask") if is_mask(path, facts) else facts)
+    return found
+
+
+def is_mask(path, facts):
+    """An empty JPEG mask and a full one differ in their values, and are one kind."""
+    return path.name.startswith("label") and facts[-1] in ("0 and 1", "0 and 255, nearly")
+
+
+NOT_HERE = {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}  # too large for the samples
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "form", "folder"),
+    [
+        ("digit-annotators", "", "mnist_idx"),
+        ("lidc-crops", "", "lidc_crops"),
+        ("lidc-four", "slices", "lidc_4raters_kohl128"),
+        ("mnist-annotators", "", "mnist_annotators"),
+    ],
+)
+def test_a_twin_has_the_files_of_the_real_one(made, name, form, folder):
+    real, twin = schema(Path(data_root()) / folder), schema(made(name, form))
+    assert real
+    assert {pattern: facts for pattern, facts in twin.items() if pattern not in NOT_HERE} == real
