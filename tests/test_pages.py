@@ -144,8 +144,8 @@ def carry_out(commands: list[str]) -> list[str]:
 
 def test_the_commands_of_the_page_prepare_lidc(here):
     answers = carry_out(LIDC_COMMANDS)
-    assert "2 scans prepared, 0 skipped" in answers[1]
-    assert "twin" in answers[2]
+    assert "4 scans prepared, 0 skipped" in answers[1]
+    assert [line.split()[0] for line in answers[2].splitlines()] == ["train", "validate", "test"]
 
 
 @pytest.mark.parametrize("write", [of_discs, pytest.param(of_crowd_workers, marks=pytest.mark.data)])

@@ -55,7 +55,9 @@ def make_twin(name: str, out: Path, *, cases: int | None, seed: int, form: str |
     counts = twins.make_twin(name, out, cases=cases, seed=seed, form=form)
     parts = ", ".join(f"{part} {number}" for part, number in counts.items())
     typer.echo(f"wrote {out}: a twin of {name}, not the public files; {parts}")
-    typer.echo(f"use it with --data {name} --root {out}")
+    of_catalog = name in catalog.names()
+    use = f"--data {name} --root {out}" if of_catalog else f"labutils data prepare-lidc {out} FOLDER"
+    typer.echo(f"use it with {use}")
 
 
 def convert_pickle(path: Path, out: Path, *, timeout_s: float) -> None:
