@@ -10,8 +10,10 @@ import typer
 
 from labutils.core.config import from_dict
 from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
-from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, require_published_totals
+from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, compared_with_published
+from labutils.data.lidc_scans import SCANS
 from labutils.data.splits import read_split
+from labutils.data.working_folder import working_folder
 
 TABLES = ("crops", "four")  # of settings
 
@@ -31,6 +33,7 @@ def prepare(request: Request, settings: Mapping[str, Any]) -> None:
     dicom, out, forms, split_file, workers = request
     config = from_dict(PrepareConfig, {**settings, **({"forms": forms} if forms else {})}, "prepare-lidc")
     split = None if split_file is None else read_split(split_file)
+    typer.echo(f"working in {working_folder(out)}; when it is stopped, the same command goes on")
     report = prepare_lidc(dicom, out, config, split=split, workers=workers, progress=True)
     typer.echo(f"{report.scans} scans prepared, {len(report.skipped)} skipped")
     for scan, reason in report.skipped.items():
@@ -41,13 +44,19 @@ def prepare(request: Request, settings: Mapping[str, Any]) -> None:
         typer.echo("\n".join(_table(out / FORMS[name], name, form)))
     if report.skipped:
         typer.echo(f"mend what was skipped and give the same command again: {out} is opened for what it lacks")
-    _check_totals(report, config)
+    if config.four == PrepareConfig().four:  # other settings have no published totals
+        typer.echo("\n".join(_compared(report)))
 
 
-def _check_totals(report: Report, config: PrepareConfig) -> None:
-    """Published totals are those of the published protocol; other settings have none."""
-    if config.four == PrepareConfig().four:
-        require_published_totals(report)
+def _compared(report: Report) -> list[str]:
+    """The published totals beside ours, or why they are not compared."""
+    if "four" in report.forms and report.scans < SCANS:
+        return [f"totals are compared with the published ones when all {SCANS:,} scans are prepared"]
+    return [
+        f"{one.what:<10}{one.found[0]:>8,} images of {one.found[1]} patients; published {one.published[0]:,} of "
+        f"{one.published[1]}: {'equal' if one.found == one.published else 'DIFFERENT'}"
+        for one in compared_with_published(report)
+    ]
 
 
 def _table(folder: Path, name: str, form: FormReport) -> list[str]:

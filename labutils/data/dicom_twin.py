@@ -30,7 +30,7 @@ _ROOT_UID = "1.2.826.0.1.3680043.8.498"  # pydicom's own, for what the original'
 def write_scan(folder: str | Path, scan: int, *, seed: int = 0) -> Path:
     """Write the series of one scan below `folder` as ``<patient>/<study>/<series>/<n>.dcm``.
 
-    A file ``TWIN.json`` in `folder` says that the pixels are procedural; what is prepared from it carries it on.
+    A file ``TWIN.json`` beside the slices says that the pixels are procedural; what is prepared from them says so too.
 
     Args:
         folder: where the patients' folders are.
@@ -45,7 +45,7 @@ def write_scan(folder: str | Path, scan: int, *, seed: int = 0) -> Path:
     series = Path(folder) / facts["patient"] / facts["study"] / facts["series"]
     require(not series.exists(), f"{series} exists; wanted a new folder for the series", DataError)
     series.mkdir(parents=True)
-    write_json(Path(folder) / TWIN_FILE, {"twin_of": "DICOM files of LIDC-IDRI", "what": WHAT})
+    write_json(series / TWIN_FILE, {"twin_of": "DICOM files of LIDC-IDRI", "what": WHAT})
     for number, (z_mm, hu) in enumerate(_slices(scan, facts, seed), start=1):
         _dataset(facts, number, z_mm, hu).save_as(series / f"{number:03d}.dcm", enforce_file_format=True)
     return series

@@ -1,8 +1,8 @@
 """From a folder of DICOM series to prepared folders of LIDC-IDRI, patient by patient: resumable, the same every time.
 
-Everything is built in ``<out>.unfinished`` and renamed at the end, so `out` is whole or absent. A patient is done when
-its record is written, after its files; a run that was stopped, however hard, goes on with the next patient. Which
-patient comes first, and how many workers there are, changes no byte.
+Work is done beside `out` (`labutils.data.working_folder`), so `out` is whole or absent. A patient is done when its
+record is written, after its files; a run that was stopped, however hard, goes on with the next patient. Which patient
+comes first, and how many workers there are, changes no byte.
 
 A scan whose series is damaged, incomplete or stored twice is skipped, and named with the reason in the report. When it
 has been mended, the same command adds it: a prepared folder is opened again for what it lacks.
@@ -11,25 +11,32 @@ has been mended, the same command adds it: a prepared folder is opened again for
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labutils.core.checks import ConfigError, DataError, require
-from labutils.core.config import differences, to_dict
-from labutils.core.files import only_one, read_json, sha256_of_bytes, write_json
+from labutils.core.config import to_dict
+from labutils.core.files import atomic_write, only_one, read_json, sha256_of_bytes, write_json
 from labutils.data.lidc_native import NativeConfig, native_crops
 from labutils.data.lidc_protocol import Made
 from labutils.data.lidc_raters import SPLIT_FILE
-from labutils.data.lidc_report import FILTERS, FOLDER_OF_SPLIT, FORMS, Report, write_report
+from labutils.data.lidc_report import FILTERS, FOLDER_OF_SPLIT, FORMS, Report, read_report, write_tables
 from labutils.data.lidc_resampled import ResampledConfig, resampled_crops
-from labutils.data.lidc_scans import by_patient, find_scans, open_scan
-from labutils.data.prepared import TWIN_FILE
+from labutils.data.lidc_scans import FoundScans, by_patient, find_scans, open_scan
+from labutils.data.prepared import source_of
 from labutils.data.splits import read_split
+from labutils.data.store import Source
+from labutils.data.working_folder import open_working, publish, require_same_settings, working_folder
 from labutils.scale import run_units
 
+FILE_NAMES = {  # of images and masks, below the folder of their form; the number is the patient's
+    "crops": re.compile(r"[a-z]+/(?:scans|hu|masks/annots|masks/GT)/pid_(\d{4})_nod_\d+_slice_\d+\.tif"),
+    "four": re.compile(r"[a-z]+/(?:images|gt)/LIDC-IDRI-(\d{4})/z-[-0-9.e+]+_c\d+(?:_l\d)?\.png"),
+}
 VERSION = 1  # raise it when the same series would give other files
 
 
@@ -56,10 +63,6 @@ class _Patient(NamedTuple):
     working: Path
     config: PrepareConfig
 
-    @property
-    def record(self) -> Path:
-        return self.working / "records" / f"{self.patient}.json"
-
 
 def prepare_lidc(
     dicom: str | Path,
@@ -85,60 +88,43 @@ def prepare_lidc(
             was made with other settings, or another process is at work on it.
         ConfigError: the settings are not as `PrepareConfig` wants them.
     """
-    config, out = config or PrepareConfig(), Path(out)
+    config, out, dicom = config or PrepareConfig(), Path(out), Path(dicom)
+    inside = out.resolve().is_relative_to(dicom.resolve())
+    require(not inside, f"{out} lies inside of {dicom}, which is only read; choose another folder", DataError)
     split = read_split(SPLIT_FILE) if split is None else split
     found = find_scans(dicom)
+    settings = _settings(config, split, _source(dicom, found))
     out.parent.mkdir(parents=True, exist_ok=True)
     with only_one(out.parent / f".{out.name}.lock", f"another process is preparing {out}; wait for it to end"):
-        working = _open_working(out, _settings(config, split))
-        units = [
-            _Patient(patient, scans, _split_of(patient, split), Path(dicom), working, config)
+        require_same_settings(out, settings)
+        patients = {
+            patient: _Patient(patient, scans, _split_of(patient, split), dicom, working_folder(out), config)
             for patient, scans in by_patient(found).items()
-        ]
-        todo = _left_to_do(units, working)
-        run_units(_prepare_patient, todo, workers=workers, describe=lambda unit: unit.patient, progress=progress)
-        report = write_report(working, config.forms, found.foreign)
-        _mark_twin(Path(dicom), working, config.forms)
-        os.rename(working, out)
-    return report
+        }
+        there = working_folder(out) if working_folder(out).exists() else out
+        todo = [unit for unit in patients.values() if _left_to_do(unit, there)]
+        if todo or there != out:
+            working = open_working(out, settings)
+            _remove_files_of({unit.patient for unit in todo}, working)
+            run_units(_prepare_patient, todo, workers=workers, describe=lambda unit: unit.patient, progress=progress)
+            write_tables(working, config.forms, settings["source"])
+            publish(out)
+        return read_report(out, config.forms, found.foreign)
 
 
-def _mark_twin(dicom: Path, working: Path, forms: Sequence[str]) -> None:
-    """What is made of a stand-in is one."""
-    if (dicom / TWIN_FILE).is_file():
-        for form in forms:
-            write_json(working / FORMS[form] / TWIN_FILE, read_json(dicom / TWIN_FILE))
-
-
-def _settings(config: PrepareConfig, split: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _settings(config: PrepareConfig, split: Mapping[str, Sequence[str]], source: Source) -> dict[str, Any]:
     chosen = to_dict(config)
     forms = {name: chosen[name] for name in sorted(config.forms)}
-    return {"version": VERSION, "forms": forms, "split": {name: sorted(ids) for name, ids in sorted(split.items())}}
+    splits = {name: sorted(ids) for name, ids in sorted(split.items())}
+    return {"version": VERSION, "source": source, "forms": forms, "split": splits}
 
 
-def _open_working(out: Path, settings: dict[str, Any]) -> Path:
-    """The folder that is worked in: the one a stopped run left, a prepared one opened again, or a new one."""
-    working = out.with_name(f"{out.name}.unfinished")
-    for folder in (working, out):
-        if folder.exists():
-            record = folder / "settings.json"
-            ours = folder.is_dir() and record.is_file()
-            require(ours, f"{folder} exists and was not prepared here; choose another folder", DataError)
-            _require_same_settings(folder, read_json(record), settings)
-    require(not (working.exists() and out.exists()), f"both {out} and {working} exist; remove one of them", DataError)
-    if out.exists():
-        os.rename(out, working)
-    if not working.exists():
-        write_json(working / "settings.json", settings)
-    return working
-
-
-def _require_same_settings(folder: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    if before == settings:
-        return
-    told = differences(*({key: value for key, value in one.items() if key != "split"} for one in (before, settings)))
-    reason = told or "its patients were split in another way"
-    raise DataError(f"{folder} was prepared with other settings ({reason}); choose another folder")
+def _source(dicom: Path, found: FoundScans) -> Source:
+    """Where the pixels come from: a series is a twin's where it, or a folder it lies in, is marked as one."""
+    folders = [folder.resolve() for several in found.folders.values() for folder in several]
+    marked = {any(source_of(one) == "twin" for one in (folder, *folder.parents)) for folder in folders}
+    require(len(marked) == 1, f"{dicom} holds scans and twins of scans; wanted one or the other", DataError)
+    return "twin" if True in marked else "your copy"
 
 
 def _split_of(patient: str, split: Mapping[str, Sequence[str]]) -> str:
@@ -147,23 +133,35 @@ def _split_of(patient: str, split: Mapping[str, Sequence[str]]) -> str:
     return str(name)
 
 
-def _left_to_do(units: Sequence[_Patient], working: Path) -> list[_Patient]:
-    """The patients without a record of just their scans, none of them skipped; what no record lists is removed."""
-    todo, listed = [], set()
-    for unit in units:
-        if unit.record.is_file():
-            before = read_json(unit.record)
-            if before["scans"] == sorted(unit.scans) and not before["skipped"]:
-                continue
-            unit.record.unlink()
-        todo.append(unit)
-    for path in (working / "records").glob("*.json"):
-        listed |= {file for form in read_json(path)["forms"].values() for file in form["files"]}
-    for folder in FORMS.values():
+def _left_to_do(unit: _Patient, folder: Path) -> bool:
+    """Whether a patient has a scan that `folder` does not hold.
+
+    Raises:
+        DataError: one is to be added, and another that `folder` holds is not there to be made with it.
+    """
+    record = folder / "records" / f"{unit.patient}.json"
+    if not record.is_file():
+        return True
+    before = read_json(record)
+    held = {number for number in before["scans"] if str(number) not in before["skipped"]}
+    if held >= set(unit.scans):
+        return False
+    missing = sorted(held - set(unit.scans))
+    require(not missing, f"{unit.patient} was prepared from scan {missing} as well; wanted all its scans", DataError)
+    return True
+
+
+def _remove_files_of(patients: Collection[str], working: Path) -> None:
+    """Remove what a stop, or an earlier call, has left of some patients; files of anybody else stay."""
+    for patient in patients:
+        (working / "records" / f"{patient}.json").unlink(missing_ok=True)
+    for path in working.rglob(".*.part"):  # begun when the stop came
+        path.unlink()
+    for form, folder in FORMS.items():
         for path in (working / folder).rglob("*"):
-            if path.is_file() and path.relative_to(working).as_posix() not in listed:
+            match = FILE_NAMES[form].fullmatch(path.relative_to(working / folder).as_posix())
+            if match is not None and f"LIDC-IDRI-{match[1]}" in patients:
                 path.unlink()
-    return todo
 
 
 def _prepare_patient(unit: _Patient) -> None:
@@ -178,7 +176,8 @@ def _prepare_patient(unit: _Patient) -> None:
         except DataError as error:
             skipped[str(number)] = str(error).replace(f"{unit.root}{os.sep}", "")
     forms = {name: _write(unit, name, parts) for name, parts in made.items()}
-    write_json(unit.record, {"scans": sorted(unit.scans), "skipped": skipped, "split": unit.split, "forms": forms})
+    record = unit.working / "records" / f"{unit.patient}.json"
+    write_json(record, {"scans": sorted(unit.scans), "skipped": skipped, "split": unit.split, "forms": forms})
 
 
 def _made_of_scan(
@@ -203,11 +202,8 @@ def _write(unit: _Patient, form: str, parts: list[Made]) -> dict[str, Any]:
     hashes = {}
     for file in (file for part in parts for file in part.files):
         path = folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb") as stream:
+        with atomic_write(path) as stream:
             stream.write(file.content)
-            stream.flush()
-            os.fsync(stream.fileno())
         hashes[path.relative_to(unit.working).as_posix()] = sha256_of_bytes(file.content)
     removed = sum((part.removed for part in parts), Counter[str]())
     return {

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labutils.core.checks import DataError
-from labutils.core.files import read_json, sha256_of_bytes, write_json
+from labutils.core.files import atomic_write, read_json, sha256_of_bytes, write_json
 from labutils.data import lidc_four, lidc_native, lidc_resampled
+from labutils.data.dicom_twin import WHAT
 from labutils.data.lidc_scans import SCANS
-from labutils.data.prepared import RECORD
+from labutils.data.prepared import RECORD, TWIN_FILE
+from labutils.data.store import Source
 
 FORMS = {"crops": "lidc_crops", "four": "lidc_four"}  # what to ask for, and the folder it becomes
 FILTERS = {"crops": lidc_native.FILTERS, "four": lidc_resampled.FILTERS}
@@ -46,51 +47,65 @@ class FormReport(NamedTuple):
         return sum(self.images.values())
 
 
-def require_published_totals(report: Report) -> None:
-    """Compare the crops of the whole collection with the totals that were published.
+class Compared(NamedTuple):
+    """Images and patients of what was prepared, and of what was published."""
 
-    The published patients of each split are not known here, so only totals compare; a report on a part of the
-    collection, or without this form, compares with nothing.
+    what: str
+    found: tuple[int, int]
+    published: tuple[int, int]
 
-    Raises:
-        DataError: images or patients are others.
+
+def compared_with_published(report: Report) -> list[Compared]:
+    """The lesion crops of the whole collection beside the published ones: totals, and splits of as many patients.
+
+    [] for a part of the collection, or without this form. Splits compare where they have the published numbers of
+    patients, as they do when the published lists of patients were given.
     """
     if report.scans < SCANS or "four" not in report.forms:
-        return
+        return []
     form = report.forms["four"]
-    found = form.kept, sum(form.patients.values())
     images, patients = zip(*lidc_four.EXPECTED.values(), strict=True)
-    if found != (wanted := (sum(images), sum(patients))):
-        raise DataError(
-            f"the whole collection gave {found[0]} images of {found[1]} patients; the published crops are {wanted[0]} "
-            f"of {wanted[1]}"
-        )
+    rows = [Compared("all", (form.kept, sum(form.patients.values())), (sum(images), sum(patients)))]
+    if form.patients == {split: count for split, (_, count) in lidc_four.EXPECTED.items()}:
+        rows += [
+            Compared(split, (form.images[split], form.patients[split]), published)
+            for split, published in lidc_four.EXPECTED.items()
+        ]
+    return rows
 
 
-def write_report(working: Path, names: Sequence[str], foreign: int) -> Report:
-    """Write the tables over all records of a folder that is being prepared, and return the report."""
-    records = {path.stem: read_json(path) for path in sorted((working / "records").glob("*.json"))}
+def read_report(folder: Path, names: Sequence[str], foreign: int) -> Report:
+    """The report on a prepared folder, or on one in preparation, from its records."""
+    records = _records(folder)
     skipped = {
         f"{patient}, scan {number}": reason
         for patient, record in records.items()
         for number, reason in record["skipped"].items()
     }
     scans = sum(len(record["scans"]) - len(record["skipped"]) for record in records.values())
-    forms = {name: _form_report(name, records) for name in names}
+    return Report(scans, skipped, foreign, {name: _form_report(name, records) for name in names})
+
+
+def write_tables(working: Path, names: Sequence[str], source: Source) -> None:
+    """Write what goes beside the images: of each form a record, the mark of a twin, and the table of nodules."""
+    records = _records(working)
     for name in names:
-        folder = working / FORMS[name]
+        folder, form = working / FORMS[name], _form_report(name, records)
         folder.mkdir(exist_ok=True)
         files = {path: digest for record in records.values() for path, digest in record["forms"][name]["files"].items()}
         manifest = sha256_of_bytes(repr(sorted(files.items())).encode())
-        one = forms[name]
-        splits = {split: {"images": one.images[split], "patients": one.patients[split]} for split in one.images}
-        record = {"files": len(files), "sha256": manifest, "candidates": one.candidates, "removed": one.removed}
+        splits = {split: {"images": form.images[split], "patients": form.patients[split]} for split in form.images}
+        record = {"files": len(files), "sha256": manifest, "candidates": form.candidates, "removed": form.removed}
         write_json(folder / RECORD, record | {"splits": splits})
+        if source == "twin":
+            write_json(folder / TWIN_FILE, {"twin_of": "what is prepared from DICOM files of LIDC-IDRI", "what": WHAT})
     if "crops" in names:
         _write_table(working / FORMS["crops"] / "meta" / "metadata.csv", records)
-    report = Report(scans, skipped, foreign, forms)
-    write_json(working / RECORD, {"scans": scans, "skipped": skipped})
-    return report
+
+
+def _records(folder: Path) -> dict[str, Any]:
+    """What was written of each patient, in order."""
+    return {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
 
 
 def _form_report(name: str, records: Mapping[str, Any]) -> FormReport:
@@ -112,5 +127,5 @@ def _write_table(path: Path, records: Mapping[str, Any]) -> None:
     writer = csv.DictWriter(stream, lidc_native.COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(stream.getvalue(), encoding="utf-8")
+    with atomic_write(path) as file:
+        file.write(stream.getvalue().encode())

@@ -44,7 +44,7 @@ AIR_HU = -1000.0
 
 @dataclass(frozen=True, kw_only=True)
 class ResampledConfig:
-    """What is kept; the defaults are the published protocol.
+    """What is kept; the defaults are the published protocol as far as it is described.
 
     Two filters are no switches: groups of five and more annotations do not fit into four masks (``merged``), and a
     crop needs a rater who saw something (``empty``).
@@ -127,7 +127,7 @@ def lesions(scan: Scan, config: ResampledConfig, removed: Counter[str]) -> Itera
     for index, drawn in _drawn_on_slices(scan):
         shown = [one for one in drawn if not config.outline or any(len(c.points) > 1 for c in one.contours)]
         groups = overlap_groups(shown)
-        removed["outline"] += len(overlap_groups(drawn)) - len(groups)
+        removed["outline"] += len(drawn) - len(shown)
         for group in groups:
             grid = _grid(group, scan, config)
             masks = [slice_mask(one.contours, float(scan.positions_mm[index]), grid) for one in group]

@@ -27,7 +27,8 @@ def test_the_twin_has_the_ids_and_the_slices_of_the_original(series):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(series, tmp_path):
     again, other = write_scan(tmp_path / "same", SCAN, seed=3), write_scan(tmp_path / "other", SCAN, seed=4)
-    names = sorted(path.name for path in series.iterdir())
+    names = sorted(path.name for path in series.glob("*.dcm"))
+    assert (series / "TWIN.json").is_file()
     assert [(again / name).read_bytes() for name in names] == [(series / name).read_bytes() for name in names]
     assert all((other / name).read_bytes() != (series / name).read_bytes() for name in names)
 

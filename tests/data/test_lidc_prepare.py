@@ -17,10 +17,12 @@ from labutils.data import catalog, lidc_report
 from labutils.data.lidc_crops import read_metadata
 from labutils.data.lidc_native import NativeConfig
 from labutils.data.lidc_prepare import SPLIT_FILE, PrepareConfig, prepare_lidc
-from labutils.data.lidc_report import FormReport, Report, require_published_totals
+from labutils.data.lidc_report import FormReport, Report, compared_with_published
 from labutils.data.splits import read_split
+from labutils.data.working_folder import working_folder
 from tests.data.conftest import LIDC_SCANS
 
+FOUR = PrepareConfig(forms=("four",))
 PREPARE = """
 import sys
 from labutils.data.lidc_prepare import prepare_lidc
@@ -91,7 +93,9 @@ def test_killed_twice_and_started_again_it_gives_the_same_bytes(prepared, lidc_d
         process.wait()
         assert not out.exists()
     (working / "lidc_crops" / "train").mkdir(parents=True, exist_ok=True)
-    (working / "lidc_crops" / "train" / "left_over.tif").write_bytes(b"half")
+    (working / "lidc_crops" / "train" / "scans").mkdir(exist_ok=True)
+    (working / "lidc_crops" / "train" / "scans" / "pid_0957_nod_9_slice_9.tif").write_bytes(b"half")
+    (working / "lidc_crops" / ".pid.tif.abc.part").write_bytes(b"half")
     prepare_lidc(lidc_dicom, out)
     assert not working.exists()
     assert contents(out) == contents(prepared[0])
@@ -127,7 +131,7 @@ def test_a_damaged_series_is_named_and_skipped_and_added_when_it_is_mended(prepa
 
 
 def test_a_slice_that_cannot_be_decoded_leaves_nothing_of_its_scan(dicom, tmp_path):
-    for path in series_of(dicom, "LIDC-IDRI-0957").iterdir():
+    for path in series_of(dicom, "LIDC-IDRI-0957").glob("*.dcm"):
         one = pydicom.dcmread(path)
         one.BitsStored, one.PixelData = 16, one.PixelData[:-2]
         path.unlink()
@@ -164,6 +168,80 @@ def test_a_folder_of_something_else_is_left_alone(lidc_dicom, tmp_path):
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 
 
+def test_files_of_a_person_in_a_prepared_folder_stay(lidc_dicom, dicom, tmp_path):
+    out = tmp_path / "lidc"
+    (series_of(dicom, "LIDC-IDRI-0957") / "020.dcm").unlink()
+    assert prepare_lidc(dicom, out).skipped
+    mine = {
+        "lidc_crops/NOTES.txt": b"mine",
+        "lidc_four/images/x.png": b"mine",
+        "lidc_crops/test/scans/pid.tif": b"mine",
+    }
+    for name, content in mine.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+    prepare_lidc(dicom, out)
+    assert not prepare_lidc(lidc_dicom, out).skipped
+    assert mine.items() <= contents(out).items()
+
+
+def test_a_prepared_folder_stays_in_use_until_what_it_lacks_is_added(lidc_dicom, dicom, tmp_path, monkeypatch):
+    out = tmp_path / "lidc"
+    (series_of(dicom, "LIDC-IDRI-0957") / "020.dcm").unlink()
+    prepare_lidc(dicom, out)
+    before = contents(out)
+
+    def stop(_unit):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labutils.data.lidc_prepare._prepare_patient", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_lidc(lidc_dicom, out)
+    assert contents(out) == before
+    assert working_folder(out).is_dir()
+    assert not prepare_lidc(lidc_dicom, out).skipped
+    assert not working_folder(out).exists()
+    assert before.items() - contents(out).items()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lidc.lock", "dicom", "lidc"]
+
+
+def unmarked(folder):
+    """A copy of series that says nothing of a twin."""
+    for mark in folder.rglob("TWIN.json"):
+        mark.unlink()
+    return folder
+
+
+def test_twins_and_scans_are_never_mixed(dicom, lidc_dicom, tmp_path):
+    twin = tmp_path / "twin"
+    prepare_lidc(lidc_dicom, twin, FOUR)
+    assert {path.name for path in twin.rglob("TWIN.json")} == {"TWIN.json"}
+    with pytest.raises(DataError, match="source = 'twin', not 'your copy'"):
+        prepare_lidc(unmarked(dicom), twin, FOUR)
+    own = tmp_path / "own"
+    prepare_lidc(dicom, own, FOUR)
+    assert not list(own.rglob("TWIN.json"))
+    (series_of(dicom, "LIDC-IDRI-0957") / "TWIN.json").write_text("{}")
+    with pytest.raises(DataError, match="holds scans and twins of scans"):
+        prepare_lidc(dicom, tmp_path / "both", FOUR)
+
+
+def test_a_mark_above_a_linked_folder_counts(dicom, tmp_path):
+    (unmarked(dicom) / "TWIN.json").write_text("{}")
+    (tmp_path / "linked").mkdir()
+    os.symlink(dicom / "LIDC-IDRI-0957", tmp_path / "linked" / "one")
+    prepare_lidc(tmp_path / "linked", tmp_path / "lidc", FOUR)
+    assert (tmp_path / "lidc" / "lidc_four" / "TWIN.json").is_file()
+
+
+def test_nothing_is_written_among_the_dicom_files(dicom):
+    before = sorted(dicom.rglob("*"))
+    with pytest.raises(DataError, match="which is only read"):
+        prepare_lidc(dicom, dicom / "out")
+    assert sorted(dicom.rglob("*")) == before
+
+
 def test_a_patient_in_no_split_is_refused(lidc_dicom, tmp_path):
     with pytest.raises(DataError, match="LIDC-IDRI-0078 is in no split"):
         prepare_lidc(lidc_dicom, tmp_path / "lidc", split={"train": ["LIDC-IDRI-0957"]})
@@ -171,7 +249,7 @@ def test_a_patient_in_no_split_is_refused(lidc_dicom, tmp_path):
 
 def test_a_given_split_is_followed(lidc_dicom, tmp_path):
     split = {"train": ["LIDC-IDRI-0957"], "validate": [], "test": ["LIDC-IDRI-0078"]}
-    report = prepare_lidc(lidc_dicom, tmp_path / "lidc", PrepareConfig(forms=("four",)), split=split)
+    report = prepare_lidc(lidc_dicom, tmp_path / "lidc", FOUR, split=split)
     assert set(report.forms) == {"four"}
     assert (tmp_path / "lidc" / "lidc_four" / "train" / "images" / "LIDC-IDRI-0957").is_dir()
     assert not (tmp_path / "lidc" / "lidc_crops").exists()
@@ -202,11 +280,15 @@ def report_of(scans, images, patients):
     return Report(scans, {}, 0, {"four": form})
 
 
-def test_the_whole_collection_must_give_the_published_totals():
-    require_published_totals(report_of(1018, (7000, 3000, 2816), (500, 144, 100)))
-    require_published_totals(report_of(1017, (1, 2, 3), (1, 1, 1)))  # a part compares with nothing
-    with pytest.raises(DataError, match="gave 12815 images of 744 patients; the published crops are 12816 of 744"):
-        require_published_totals(report_of(1018, (7000, 3000, 2815), (500, 144, 100)))
+def test_the_whole_collection_is_compared_with_the_published_totals():
+    (row,) = compared_with_published(report_of(1018, (7000, 3000, 2815), (500, 144, 100)))
+    assert (row.found, row.published) == ((12815, 744), (12816, 744))
+    published = report_of(1018, (8843, 1993, 1980), (530, 111, 103))
+    rows = compared_with_published(published)
+    assert [row.what for row in rows] == ["all", "train", "validate", "test"]
+    assert all(row.found == row.published for row in rows)
+    assert compared_with_published(published._replace(scans=1017)) == []
+    assert compared_with_published(published._replace(forms={})) == []
 
 
 # Everything about a person that a header can hold, as far as CT files use it, and private tags.
