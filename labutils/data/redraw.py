@@ -34,7 +34,8 @@ def outline_of(mask: np.ndarray) -> Outline:
     require(mask.any() and not mask.all(), "the mask is empty or full; wanted an object with an edge")
     inside, outside = _depths(mask), _depths(~mask)
     edge = int(((inside > 0) & (inside <= 1)).sum())
-    return Outline((inside - outside).astype(np.float32), int(mask.sum()) / edge)
+    distance = np.where(mask, inside - 0.5, 0.5 - outside)  # the edge runs between two pixels
+    return Outline(distance.astype(np.float32), int(mask.sum()) / edge)
 
 
 def _depths(mask: np.ndarray) -> np.ndarray:
@@ -69,8 +70,9 @@ def smooth_noise(shape: Sequence[int], scale_px: float, rng: np.random.Generator
     """
     step = max(1.0, scale_px / 3)
     sigma = scale_px / step
-    noise = rng.standard_normal([math.ceil(n / step) + 1 for n in shape], dtype=np.float32)
-    noise = ndimage.gaussian_filter(noise, sigma, mode="wrap")  # wrapped: no less varied at the border
+    pad = math.ceil(3 * sigma)  # what is filtered at a border would vary otherwise
+    noise = rng.standard_normal([math.ceil(n / step) + 1 + 2 * pad for n in shape], dtype=np.float32)
+    noise = ndimage.gaussian_filter(noise, sigma, truncate=3.0)[(slice(pad, -pad),) * len(shape)]
     noise *= np.float32((2 * math.sqrt(math.pi) * sigma) ** (len(shape) / 2))  # what the filter divided it by
     for axis, n in enumerate(shape):
         below, part = np.divmod(np.arange(n, dtype=np.float32) / np.float32(step), 1)

@@ -22,7 +22,7 @@ EXPERTS_PX, LARGER_PX = (811, 1024), (1030, 1300)  # of images of dataset 1, and
 REACH_PX = 350  # how far an arm of a cell goes from the middle, so that drawings of it stay inside
 PEOPLE = {"Person1": 0.05, "Person2": 0.0, "Person3": -0.05, "Person4": 0.08, "Person5": 0.02}  # shifts, in depths
 GOLD_PERSON = "Person2"  # whose drawing is the gold standard, with both tools
-EXPERT_WOBBLE = 0.26
+EXPERT_WOBBLE = 0.24
 CAPITALS, COLORS = (6, 5), (5, 2)  # every so manyth file, from which: named Seg_, or of three channels
 THIRD_GRAY = 24  # in a few pixels of one published mask
 LOCAL_PX = 224  # side of the square that a crop is cut from
@@ -41,8 +41,8 @@ class _Crowd(NamedTuple):
 
 
 EXPERTS = _Crowd(bubil_experts.NUMBER, 0.2, EXPERTS_PX, "L")
-CELLS = _Crowd(4, 0.19, (1030, 1300), "P")
-VESSELS = _Crowd(6, 0.3, (512, 512), "L")
+CELLS = _Crowd(4, 0.12, (1030, 1300), "P")
+VESSELS = _Crowd(6, 0.2, (512, 512), "L")
 
 
 def write_experts(folder: Path, cases: Mapping[str, int], seed: int) -> None:
@@ -173,7 +173,7 @@ def _write_crowd(
     """A mask of the window in each slot."""
     local = Outline(cell.distance[window], cell.depth_px)
     for slot in range(SLOTS):
-        shift = rng.choice((-0.45, 0.8)) if rng.random() < CARELESS else rng.normal(0.03, 0.08)
+        shift = rng.choice((-0.45, 0.8)) if rng.random() < CARELESS else rng.normal(0.03, 0.06)
         mask = redrawn(local, rng, wobble=crowd.wobble, shift=shift)
         place = root / "CrowdsourcedAnnotations" / f"mturk_annotation{crowd.number}-{slot + 1}"
         _write_png(place / f"seg_{name}.png", _black(mask), "RGBA")
