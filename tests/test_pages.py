@@ -52,7 +52,9 @@ def test_every_page_begins_with_its_label_and_is_listed():
         assert f"book/{path.stem}\n" in toc, path.name
 
 
-COMMANDS = re.search(r"```sh\n(.*?)```", page("own-data"), flags=re.DOTALL)[1].splitlines()
+COMMANDS, LIDC_COMMANDS = (
+    block.splitlines() for block in re.findall(r"```sh\n(.*?)```", page("own-data"), flags=re.DOTALL)
+)
 SENTENCES = re.findall(r"```text\n(.*?)```", page("own-data"), flags=re.DOTALL)[-1].splitlines()
 
 
@@ -129,14 +131,28 @@ def of_crowd_workers(root: Path) -> None:
     (root / "dataset.toml").write_text("licence = 'BSD-4-Clause, Boston University'\n")
 
 
+def carry_out(commands: list[str]) -> list[str]:
+    """What the command line answers to each."""
+    answers = []
+    for command in commands:
+        program, *words = shlex.split(command)
+        answer = ask(*words)
+        assert (program, answer.code) == ("labutils", 0), answer
+        answers.append(answer.out)
+    return answers
+
+
+def test_the_commands_of_the_page_prepare_lidc(here):
+    answers = carry_out(LIDC_COMMANDS)
+    assert "4 scans prepared, 0 skipped" in answers[1]
+    assert [line.split()[0] for line in answers[2].splitlines()] == ["train", "validate", "test"]
+
+
 @pytest.mark.parametrize("write", [of_discs, pytest.param(of_crowd_workers, marks=pytest.mark.data)])
 def test_the_five_commands_of_the_page_lead_to_a_row_in_the_table(here, write):
     write(here / "my-folder")
     assert len(COMMANDS) == 5
-    for command in COMMANDS:
-        program, *words = shlex.split(command)
-        answer = ask(*words)
-        assert (program, answer.code) == ("labutils", 0), answer
+    carry_out(COMMANDS)
     assert COMMANDS[0].startswith("labutils data verify")
     table = read_table(here / "runs" / "table.json")
     row = next(row for row in table["rows"] if row["name"] == "first")

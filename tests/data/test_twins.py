@@ -97,10 +97,12 @@ def test_equal_requests_give_equal_bytes_and_another_seed_other_ones(tmp_path, m
 
 
 def test_what_is_prepared_from_a_twin_of_dicom_files_is_a_twin(tmp_path):
-    assert make_twin("lidc-dicom", tmp_path / "dicom", cases=1) == {"scans": 1}
-    prepare_lidc(tmp_path / "dicom", tmp_path / "lidc", PrepareConfig(forms=("four",)))
-    (split,) = catalog.available("lidc-four", tmp_path / "lidc")
-    assert catalog.load("lidc-four", split, root=tmp_path / "lidc").source == "twin"
+    assert make_twin("lidc-dicom", tmp_path / "dicom", cases=3) == {"scans": 3}
+    report = prepare_lidc(tmp_path / "dicom", tmp_path / "lidc", PrepareConfig(forms=("crops",)))
+    assert all(report.forms["crops"].images.values())
+    for name in ("lidc-crops", "lidc-crops-hu"):
+        for split in ("train", "validate", "test"):
+            assert catalog.load(name, split, root=tmp_path / "lidc").source == "twin"
 
 
 def test_the_first_form_is_written_where_none_is_named(tmp_path, made):
