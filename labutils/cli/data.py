@@ -55,9 +55,10 @@ def make_twin(name: str, out: Path, *, cases: int | None, seed: int, form: str |
     counts = twins.make_twin(name, out, cases=cases, seed=seed, form=form)
     parts = ", ".join(f"{part} {number}" for part, number in counts.items())
     typer.echo(f"wrote {out}: a twin of {name}, not the public files; {parts}")
-    of_catalog = name in catalog.names()
-    use = f"--data {name} --root {out}" if of_catalog else f"labutils data prepare-lidc {out} FOLDER"
-    typer.echo(f"use it with {use}")
+    if name not in catalog.names():
+        typer.echo(f"use it with labutils data prepare-lidc {out} FOLDER")
+    elif catalog.available(name, out):  # masks without an image cannot be loaded
+        typer.echo(f"use it with --data {name} --root {out}")
 
 
 def convert_pickle(path: Path, out: Path, *, timeout_s: float) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from labutils.core.checks import ConfigError, require, require_choice
 from labutils.core.files import new_folder, write_json
-from labutils.data import twin_digits, twin_lidc
+from labutils.data import twin_cells, twin_digits, twin_lesions, twin_lidc
 from labutils.data.lidc_scans import SCANS
 from labutils.data.prepared import TWIN_FILE
 
@@ -30,6 +30,9 @@ class Twin(NamedTuple):
 
 # By dataset and form; the first form is what is written where none is named. A new twin is a function and a line here.
 TWINS: dict[str, dict[str, Twin]] = {
+    "bubil-crowd-4": {"": Twin(twin_cells.write_crowd_4, {"images": 61}, cases=61)},
+    "bubil-crowd-6": {"": Twin(twin_cells.write_crowd_6, {"images": 35}, cases=35)},
+    "bubil-experts": {"": Twin(twin_cells.write_experts, {"images": 25}, cases=25)},
     "digit-annotators": {"": Twin(twin_digits.write_idx_digits, {"train": 60_000, "t10k": 10_000})},
     "lidc-crops": {"": Twin(twin_lidc.write_crops, {"train": 570, "validate": 114})},
     # no dataset of its own: labutils data prepare-lidc makes lidc-crops, lidc-crops-hu and lidc-four of it
@@ -39,6 +42,7 @@ TWINS: dict[str, dict[str, Twin]] = {
         "slices": Twin(twin_lidc.write_four_slices, {"train": 19}),
     },
     "mnist-annotators": {"": Twin(twin_digits.write_tiff_digits, {"train": 101, "validate": 21})},
+    "stapler-lesions": {"": Twin(twin_lesions.write_lesions, {"volumes": 1}, cases=1)},
 }
 
 

@@ -37,3 +37,10 @@ def test_an_embedded_dataset_is_at_hand_and_a_missing_one_says_how_to_get_it():
 def test_an_unknown_dataset_is_one_sentence():
     assert "dataset is 'mnist'; wanted one of" in refused("data", "show", "mnist")
     assert ask("data").code == 2
+
+
+@pytest.mark.parametrize(("name", "loads"), [("bubil-crowd-6", True), ("stapler-lesions", False)])
+def test_a_twin_is_written_and_says_how_to_use_it_where_it_can_be_loaded(tmp_path, name, loads):
+    out = ask("data", "make-twin", name, tmp_path / "twin", "--cases", 1).out
+    assert f"a twin of {name}, not the public files" in out
+    assert (f"--data {name} --root {tmp_path / 'twin'}" in out) == loads

@@ -4,31 +4,40 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 import cv2
+import nibabel
 import numpy as np
 import pytest
 import tifffile
+import torch
+from PIL import Image
 
+from labutils.consensus.odd_raters import odd_raters
 from labutils.core.checks import ConfigError, DataError
 from labutils.core.runtime import data_root
 from labutils.data import catalog, twins
 from labutils.data.annotators import ANNOTATORS
+from labutils.data.bubil import read_mask
 from labutils.data.idx import read_idx
 from labutils.data.lidc_crops import read_metadata
 from labutils.data.lidc_four import UNKNOWN
 from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
 from labutils.data.lidc_raters import LidcRatersConfig
+from labutils.data.pictures import read_gray
 from labutils.data.prepared import TWIN_FILE
 from labutils.data.splits import assert_disjoint
+from labutils.data.stapler import read_masks
 from labutils.data.twins import TWINS, deal, make_twin
+from labutils.metrics.overlap import pairwise_dice, self_iou
 
 CASES = 40
-WITHOUT = {"bubil-crowd-4", "bubil-crowd-6", "bubil-experts", "stapler-lesions"}  # no twin yet
+FEWER = {"bubil-experts": 8, "stapler-lesions": 1}  # large images, and a single volume
 FROM_DICOM = {"lidc-crops-hu"}  # prepared from a twin of DICOM files
 ALL = [(name, form) for name, forms in TWINS.items() for form in forms if name in catalog.names()]
-IDS = ["-".join(filter(None, one)) for one in ALL]
+STORES = [one for one in ALL if one[0] != "stapler-lesions"]  # that has masks and no image
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +48,18 @@ def made(tmp_path_factory):
     def get(name, form=""):
         if (name, form) not in folders:
             folders[name, form] = root / f"{name}{form}"
-            make_twin(name, folders[name, form], cases=CASES, form=form)
+            make_twin(name, folders[name, form], cases=cases_of(name), form=form)
         return folders[name, form]
 
     return get
+
+
+def ids(pairs):
+    return ["-".join(filter(None, one)) for one in pairs]
+
+
+def cases_of(name):
+    return FEWER.get(name, CASES)
 
 
 def contents(folder):
@@ -52,15 +69,15 @@ def contents(folder):
 
 def test_every_dataset_of_files_has_a_twin():
     of_files = {name for name in catalog.names() if catalog.dataset(name).folders}
-    assert of_files - WITHOUT - FROM_DICOM == set(TWINS) - {"lidc-dicom"}
+    assert of_files - FROM_DICOM == set(TWINS) - {"lidc-dicom"}
 
 
-@pytest.mark.parametrize(("name", "form"), ALL, ids=IDS)
+@pytest.mark.parametrize(("name", "form"), STORES, ids=ids(STORES))
 def test_a_twin_is_read_by_the_reader_of_its_original(made, name, form):
     folder = made(name, form)
     stores = {split: catalog.load(name, split, root=folder) for split in catalog.available(name, folder)}
     record = json.loads((folder / TWIN_FILE).read_text())
-    assert sum(map(len, stores.values())) == sum(record["cases"].values()) == CASES
+    assert sum(map(len, stores.values())) == sum(record["cases"].values()) == cases_of(name)
     for store in stores.values():
         assert store.source == "twin"
         assert store.labeled
@@ -70,10 +87,10 @@ def test_a_twin_is_read_by_the_reader_of_its_original(made, name, form):
     assert_disjoint(stores)
 
 
-@pytest.mark.parametrize(("name", "form"), ALL, ids=IDS)
+@pytest.mark.parametrize(("name", "form"), ALL, ids=ids(ALL))
 def test_equal_requests_give_equal_bytes_and_another_seed_other_ones(tmp_path, made, name, form):
     for seed in (0, 1):
-        make_twin(name, tmp_path / str(seed), cases=CASES, seed=seed, form=form)
+        make_twin(name, tmp_path / str(seed), cases=cases_of(name), seed=seed, form=form)
     assert contents(tmp_path / "0") == contents(made(name, form))
     other = {path: content for path, content in contents(tmp_path / "1").items() if path != TWIN_FILE}
     assert other.items() - contents(tmp_path / "0").items()
@@ -160,6 +177,80 @@ def test_digits_are_in_the_files_of_mnist_with_their_labels(made):
     assert catalog.load("digit-annotators", "train", root=folder).present.shape[1] == len(ANNOTATORS)
 
 
+@pytest.mark.parametrize(("name", "size"), [("bubil-crowd-4", (1030, 1300)), ("bubil-crowd-6", (512, 512))])
+def test_crowd_crops_differ_in_size_and_gold_is_in_the_frame(made, name, size):
+    folder = made(name)
+    (root,) = folder.glob("BU-BIL_Dataset*")
+    crops = {path.stem: read_gray(path).shape for path in (root / "RawImages").iterdir()}
+    assert len(set(crops.values())) > 5
+    masks = list(root.glob("CrowdsourcedAnnotations/*/*.png"))
+    assert len(masks) == 7 * CASES
+    for path in masks:
+        assert read_gray(path, opaque=True).shape == crops[path.stem.removeprefix("seg_")]
+    for path in (root / "GoldStandard").iterdir():
+        gold = read_mask(path)
+        assert gold.shape == size
+        crop = crops[{stem.lower(): stem for stem in crops}[path.stem.removeprefix("seg_")]]
+        box = [np.ptp(places) + 1 for places in np.nonzero(gold)]
+        assert all(1.8 < around / inside < 2.2 for around, inside in zip(crop, box, strict=True))
+
+
+def test_cells_come_back_and_vessels_run_through_slices(made):
+    lapse = [
+        catalog.load("bubil-crowd-4", split, root=made("bubil-crowd-4")) for split in ("train", "validate", "test")
+    ]
+    seen = Counter(patient for store in lapse for patient in store.patients)
+    assert len(seen) == 14  # every third of 40
+    assert max(seen.values()) > 5
+    slices = catalog.load("bubil-crowd-6", "train", root=made("bubil-crowd-6"))
+    assert slices.patients == ("TPre01",) * 25 + ("TPre26",) * 15
+
+
+def test_one_person_drew_the_gold_standard_and_one_image_is_larger(made):
+    root = made("bubil-experts") / "BU-BIL_Dataset1"
+    for gold in (root / "GoldStandard").iterdir():
+        for tool in ("Amira", "ImageJ"):
+            assert np.array_equal(read_mask(root / f"ExpertsAnnotations/Person2_{tool}" / gold.name), read_mask(gold))
+    sizes = Counter(read_gray(path).shape for path in (root / "RawImages").iterdir())
+    assert sizes == {(811, 1024): 7, (1030, 1300): 1}
+
+
+def mean_iou(stores):
+    """(R, R), the mean over all images."""
+    masks = torch.cat([torch.from_numpy(np.array(store.masks)) == 1 for store in stores])
+    return self_iou(masks).mean(dim=0)
+
+
+def test_people_differ_as_real_ones_do_and_hardly_less_from_themselves(made):
+    folder = made("bubil-experts")
+    mean = mean_iou(catalog.load("bubil-experts", split, root=folder) for split in ("train", "validate", "test"))
+    one, two = np.tril_indices(8, -1)
+    same = one // 2 == two // 2  # two tools of one person
+    assert mean[one[~same], two[~same]].mean() == pytest.approx(0.737, abs=0.03)
+    assert mean[one[same], two[same]].mean() == pytest.approx(0.741, abs=0.03)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("bubil-crowd-4", 0.795), ("bubil-crowd-6", 0.727)])
+def test_crowd_workers_differ_as_real_ones_do(made, name, expected):
+    mean = mean_iou(catalog.load(name, split, root=made(name)) for split in catalog.available(name, made(name)))
+    assert mean[np.tril_indices(7, -1)].mean() == pytest.approx(expected, abs=0.03)
+
+
+def test_readers_of_lesions_differ_as_real_ones_do_and_the_second_is_flipped(made):
+    folder = made("stapler-lesions")
+    with pytest.raises(DataError, match="no image"):
+        catalog.load("stapler-lesions", "all", root=folder)
+    readings = {turned: read_masks(folder, turn_reader_2=turned) for turned in (False, True)}
+    assert (readings[True].masks.shape, readings[True].spacing_mm) == ((3, 72, 256, 256), (1.0, 1.0, 1.0))
+    masks = {turned: torch.from_numpy(one.masks)[None] == 1 for turned, one in readings.items()}
+    dice = {turned: pairwise_dice(one, one)[0] for turned, one in masks.items()}
+    found = [dice[True][pair].item() for pair in ((0, 1), (0, 2), (1, 2))]
+    assert found == pytest.approx((0.748, 0.819, 0.736), abs=0.03)
+    assert max(dice[False][0, 1], dice[False][1, 2]) < 0.1
+    odd = odd_raters(masks[False][0])
+    assert (odd.odd.tolist(), odd.remedies[1].flipped) == ([False, True, False], (0, 1))
+
+
 @pytest.mark.parametrize(
     ("cases", "original", "expected"),
     [
@@ -182,6 +273,8 @@ def test_cases_are_dealt_in_the_shares_of_the_original(cases, original, expected
         ("lidc-four", {"cases": 2}, "cases is 2; wanted 3 or more"),
         ("mnist-annotators", {"cases": 1798}, "a twin can have 1797 digits; wanted 1798"),
         ("digit-annotators", {"cases": 2000}, "a twin can have 1797 digits; wanted 2000"),
+        ("bubil-crowd-4", {"cases": 325}, "a twin can have 324 images; wanted 325"),
+        ("stapler-lesions", {"cases": 2}, "a twin can have 1 volume; wanted 2"),
     ],
 )
 def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, name, settings, text):
@@ -219,6 +312,10 @@ def test_a_twin_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
 
 def facts_of(path):
     """What a file is, apart from its content: type, axes, and which kind of values."""
+    if path.name.endswith(".nii.gz"):
+        return volume_facts(nibabel.load(path))
+    if path.suffix == ".png":
+        return png_facts(path)
     if path.suffix == ".csv":
         with open(path, newline="") as stream:
             rows = csv.reader(stream)
@@ -228,6 +325,22 @@ def facts_of(path):
         return (array.dtype.name, array.ndim, array.shape[1:], array.max() > 9)
     array = tifffile.imread(path) if path.suffix == ".tif" else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     return (array.dtype.name, array.shape, kind_of(array))
+
+
+def volume_facts(image):
+    """All of a header but what nibabel leaves in it from file to file, and the values."""
+    header, values = image.header, np.unique(np.asarray(image.dataobj))
+    codes = [int(header[name]) for name in ("qform_code", "sform_code", "xyzt_units")]
+    return (header.get_data_dtype().name, image.shape, *header.get_zooms(), *codes, *values.tolist())
+
+
+def png_facts(path):
+    """Bits and kind of color, the size unless it is that of a crop, and which values."""
+    with Image.open(path) as picture:
+        gray, size, mode = np.array(picture.convert("L")), picture.size[::-1], picture.mode
+        opaque = mode != "RGBA" or picture.getchannel("A").getextrema() == (255, 255)
+    crop = "mturk" in path.parent.name or max(size) < 200
+    return (mode, "crop" if crop else size, "opaque" if opaque else "transparent", kind_of(gray))
 
 
 def kind_of(array):
@@ -265,13 +378,18 @@ NOT_HERE = {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}  # too l
 @pytest.mark.parametrize(
     ("name", "form", "folder"),
     [
+        ("bubil-crowd-4", "", "bubil_cells/BU-BIL_Dataset4"),
+        ("bubil-crowd-6", "", "bubil_cells/BU-BIL_Dataset6"),
+        ("bubil-experts", "", "bubil_cells/BU-BIL_Dataset1"),
         ("digit-annotators", "", "mnist_idx"),
         ("lidc-crops", "", "lidc_crops"),
         ("lidc-four", "slices", "lidc_4raters_kohl128"),
         ("mnist-annotators", "", "mnist_annotators"),
+        ("stapler-lesions", "", "staple_ms_lesion"),
     ],
 )
 def test_a_twin_has_the_files_of_the_real_one(made, name, form, folder):
-    real, twin = schema(Path(data_root()) / folder), schema(made(name, form))
+    below = folder.partition("/")[2]  # where a folder holds several datasets, and the twin one of them
+    real, twin = schema(Path(data_root()) / folder), schema(made(name, form) / below)
     assert real
     assert {pattern: facts for pattern, facts in twin.items() if pattern not in NOT_HERE} == real
