@@ -39,9 +39,9 @@ def names_file(path: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a neighbour of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
+    """Open a neighbor of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
 
-    If anything fails inside, the neighbour is removed and an earlier file at `path` is left as it was; an `OSError`
+    If anything fails inside, the neighbor is removed and an earlier file at `path` is left as it was; an `OSError`
     that names no file leaves with `path` in it.
     """
     path = Path(path)

@@ -73,9 +73,10 @@ def read_tiff_picture(path: Path) -> np.ndarray:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or 'it is no whole TIFF file'}") from None
+        fault = f"cannot be read: {error.strerror or 'it is no whole TIFF file'}"
     except Exception:  # a damaged file makes tifffile raise nearly anything, from IndexError to struct.error
-        raise DataError(f"{path} is damaged or no TIFF file; wanted the whole file, copied again") from None
+        fault = "is damaged or no TIFF file; wanted the whole file, copied again"
+    raise DataError(f"{path} {fault}")  # not inside the except: an error raised there keeps what the decoder said
 
 
 def _require_picture(path: Path, tiff: Any) -> None:
