@@ -35,8 +35,13 @@ class OneSentence(TyperGroup):
 
 
 def _refuse(sentence: str) -> int:
-    typer.echo(f"labutils: {' '.join(sentence.split())}", err=True)
+    typer.echo(f"labutils: {_printable(' '.join(sentence.split()))}", err=True)
     return REFUSED
+
+
+def _printable(text: str) -> str:
+    """What a terminal would obey, or could not show, in Python's notation: names of files can hold anything."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _sentence(error: Exception) -> str | None:

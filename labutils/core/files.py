@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,18 +16,39 @@ from typing import Any, BinaryIO
 
 from labutils.core.checks import DataError
 
+_PART = re.compile(r"\d+ requested and \d+ written")  # all that NumPy and tifffile say of a write that was cut short
+
+
+@contextlib.contextmanager
+def names_file(path: str | Path) -> Iterator[None]:
+    """Around writing a file: an `OSError` that names no file, as those of a full disk do, leaves with `path` in it.
+
+    Raises:
+        OSError: as it came, or the one that stands for a library's "requested and written"; ``filename`` is set.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and _PART.fullmatch(str(error)):
+            # which of the reasons it was is lost: no space, a quota, a limit on the size of files
+            raise OSError(errno.ENOSPC, "only a part of it could be written; is the disk full?", str(path)) from error
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a neighbour of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
+    """Open a neighbor of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
 
-    If anything fails inside, the neighbour is removed and an earlier file at `path` is left as it was.
+    If anything fails inside, the neighbor is removed and an earlier file at `path` is left as it was; an `OSError`
+    that names no file leaves with `path` in it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with names_file(path), os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -41,7 +64,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 def new_folder(folder: str | Path) -> Iterator[Path]:
     """Give an empty neighbor of `folder` to fill; on leaving, rename it to `folder` in one step.
 
-    If anything fails inside, the neighbor is removed and nothing appears at `folder`.
+    If anything fails inside, the neighbor is removed and nothing appears at `folder`; an `OSError` that names no file
+    leaves with `folder` in it.
 
     Raises:
         DataError: there is something at `folder` already.
@@ -52,7 +76,8 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     try:
-        yield building
+        with names_file(folder):
+            yield building
         os.chmod(building, 0o777 & ~_umask())
         os.rename(building, folder)
     except BaseException:

@@ -20,7 +20,7 @@ import json
 import pickle
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -231,25 +231,47 @@ def _refuse_event(event: str, _arguments: object) -> None:
     raise Refused(f"it asks for {event}")
 
 
-def main() -> None:
-    """Do the task given as JSON in the first argument, and say as JSON how it went."""
-    task = json.loads(sys.argv[1])
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Tell an error of the disk in reading from one in writing."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"it cannot be read: {error.strerror}") from None
+
+
+def convert(task: dict[str, Any]) -> None:
+    """Read the pickle and write what it holds; from the first byte on, this process can do nothing else.
+
+    Raises:
+        Refused: the file cannot be read, or is not as it should be.
+        OSError: a file cannot be written.
+    """
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open(task["file"], "rb"))
+        with reading():
+            source = stack.enter_context(open(task["file"], "rb"))
         names = {"images": "images.npy", "masks": "masks.npy", "ids": "ids.json"}
         files = {name: stack.enter_context(open(Path(task["folder"], file), "wb")) for name, file in names.items()}
         give_up_rights(task)
-        try:
-            write(read(source), task, files)
-            for stream in files.values():
-                stream.flush()
-            answer: dict[str, object] = {"done": True}
-        except Refused as error:
-            answer = {"fault": str(error)}
-        except MemoryError:
-            answer = {"fault": "it wants more memory than its size warrants"}
-        except Exception as error:  # a damaged file makes the reader raise nearly anything
-            answer = {"fault": f"it is damaged or no pickle of crops ({type(error).__name__})"}
+        with reading():
+            crops = read(source)
+        write(crops, task, files)
+
+
+def main() -> None:
+    """Do the task given as JSON in the first argument, and say as JSON how it went."""
+    task = json.loads(sys.argv[1])
+    answer: dict[str, object] = {"done": True}
+    try:
+        convert(task)
+    except Refused as error:
+        answer = {"fault": str(error)}
+    except MemoryError:
+        answer = {"fault": "it wants more memory than its size warrants"}
+    except OSError as error:  # of writing; a full disk may show only when the files are closed
+        answer = {"fault": f"what it holds cannot be written ({error.strerror}); is the disk full?"}
+    except Exception as error:  # a damaged file makes the reader raise nearly anything
+        answer = {"fault": f"it is damaged or no pickle of crops ({type(error).__name__})"}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
 

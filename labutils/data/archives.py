@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from labutils.core.checks import DataError, LabutilsError, require
+from labutils.core.files import names_file
 
 PIECE_BYTES = 1 << 14  # copied at a time; zipfile reads as many ahead, and what is read ahead has no ratio yet
 LARGEST_HEADER = 1 << 24  # a longer one would only fill the memory
@@ -157,7 +158,7 @@ def _folded(part: str) -> str:
 def _write(archive: Path, entry: Entry, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with open(path, "xb") as stream:
+    with names_file(path), open(path, "xb") as stream:
         for piece in _readable(archive, entry.pieces()):
             written += stream.write(piece)
     if written != entry.size:

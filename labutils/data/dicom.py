@@ -161,14 +161,14 @@ def _without_duplicates(headers: list[Header], rule: str) -> list[Header]:
 
 
 def _read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
+    fault = ""
     with quiet_pydicom() as pydicom:
         try:
             pixels = pydicom.dcmread(path).pixel_array
         except Exception as error:  # no decoder, or any damage
-            reason = type(error).__name__
-            raise DataError(
-                f"the pixels of {path} cannot be decoded ({reason}); wanted a whole file in a compression that "
-                "pydicom can decode here, or none"
-            ) from None
+            fault = type(error).__name__
+    # Not inside the except: an error raised there keeps pydicom's, whose text may repeat the header.
+    wanted = "a whole file in a compression that pydicom can decode here, or none"
+    require(not fault, f"the pixels of {path} cannot be decoded ({fault}); wanted {wanted}", DataError)
     require(pixels.shape == size, f"{path} holds {pixels.shape} pixels; its header says {size}", DataError)
     return pixels

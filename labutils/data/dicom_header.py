@@ -1,6 +1,6 @@
 """The header of one CT slice as a DICOM file: the few facts that are used, each checked, and nothing else.
 
-No text of a header is passed on, not even in an error: identifiers stay where they are.
+No text of a header is passed on, not even in an error or in the error behind it: identifiers stay where they are.
 """
 
 from __future__ import annotations
@@ -71,15 +71,17 @@ def quiet_pydicom() -> Iterator[Any]:
 
 def read_header(path: Path) -> Header | None:
     """What a slice's header says, checked; None for a DICOMDIR."""
+    fault = ""
     with quiet_pydicom() as pydicom:
         try:
             read = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
             facts = {name: read.get(name) for name in _TAGS}
             compressed = bool(read.file_meta.TransferSyntaxUID.is_compressed)
             directory = read.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR
-        except Exception as error:  # damage makes pydicom raise nearly anything; its text may repeat the header
-            reason = type(error).__name__
-            raise DataError(f"{path} cannot be read as DICOM ({reason}); wanted a CT slice") from None
+        except Exception as error:  # damage makes pydicom raise nearly anything
+            fault = type(error).__name__
+    # Not inside the except: an error raised there keeps pydicom's, whose text may repeat the header.
+    require(not fault, f"{path} cannot be read as DICOM ({fault}); wanted a CT slice", DataError)
     if directory:
         return None
     rows, columns = _require_ct(path, facts)

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from labutils import __version__
 from labutils.core.checks import ConfigError, DataError, require
 from labutils.core.config import from_dict, to_dict
-from labutils.core.files import read_json, write_json
+from labutils.core.files import names_file, read_json, write_json
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -156,7 +156,7 @@ class Resuming:
     def _keep(self, response: Response, url: str, start: int, total: int | None) -> None:
         """Append the body to the part, as it is sent: a server that says "gzip" of a .gz file sends that very file."""
         done = start
-        with open(self.part, "ab") as stream:
+        with names_file(self.part), open(self.part, "ab") as stream:
             for piece in response.raw.stream(PIECE_BYTES, decode_content=False):
                 done += stream.write(piece)
                 require(done <= LARGEST_BYTES, f"{url} sends more than {LARGEST_BYTES} bytes", DataError)

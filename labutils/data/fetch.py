@@ -70,14 +70,18 @@ def fetch(
 
 @contextlib.contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """The folder for what is not yet whole, for one process at a time; it is removed when nothing is left in it."""
+    """The folder for what is not yet whole, for one process at a time.
+
+    It, and the folders above it that were made for it, are removed when nothing is left in them.
+    """
     staging = folder / STAGING
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     staging.mkdir(parents=True, exist_ok=True)
     with only_one(staging / "lock", f"another process is fetching into {folder}; wait until it is done"):
         try:
             yield staging
         finally:
-            for path in [*staging.glob("*/"), staging / "lock", staging]:
+            for path in [*staging.glob("*/"), staging / "lock", staging, *made]:
                 with contextlib.suppress(OSError):  # the part of a file stays, to be continued
                     path.rmdir() if path.is_dir() else path.unlink()
 
@@ -100,10 +104,14 @@ def _expected(download: Download, place: Path) -> str | None:
     record = _record(place)
     if download.sha256 or not record.exists():
         return download.sha256
-    kept = read_json(record)
+    remedy = "delete it to trust the file anew"
+    try:
+        kept = read_json(record)
+    except DataError as error:
+        raise DataError(f"{error}; {remedy}") from error
     found = kept.get("sha256") if isinstance(kept, dict) else None
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
-        raise DataError(f"{record} holds no SHA-256; delete it to trust the file anew")
+        raise DataError(f"{record} holds no SHA-256; {remedy}")
     return found
 
 

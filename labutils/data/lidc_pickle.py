@@ -50,6 +50,7 @@ PUBLISHED = 15_096  # crops of the whole file
 SIZE_PX = 128
 LARGEST_BYTES = 10 << 30  # all crops with every value in 8 bytes
 SPARE_BYTES = 1 << 30  # of memory, beside what the file warrants
+ANSWER_BYTES = 2000  # that are read of what the program says
 _SERIES = re.compile(r"[0-9.]{1,64}")
 
 
@@ -119,6 +120,8 @@ def _unpickle(path: Path, work: Path, size: int, timeout_s: float) -> None:
     # -I leaves out every path and variable of the person; the file's own path is enough, as it imports only NumPy
     command = [sys.executable, "-I", "-B", str(CHILD), json.dumps(task)]
     with open(work / "answer.json", "wb") as answer:
+        answer.write(b" " * ANSWER_BYTES)  # written over: where the disk is full by then, the program can still say so
+        answer.seek(0)
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -142,7 +145,7 @@ def _unpickle(path: Path, work: Path, size: int, timeout_s: float) -> None:
 def _require_done(path: Path, answer: Path, code: int) -> None:
     """Raise what the program found wrong; its words are taken for no more than text."""
     with open(answer, "rb") as stream:
-        content = stream.read(2000)
+        content = stream.read(ANSWER_BYTES)
     try:
         said: Any = json.loads(content)
     except (ValueError, RecursionError):

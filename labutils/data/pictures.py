@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import names_file
 
 _ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}  # how a whole file starts and ends
 JPEG_QUALITY = 95
@@ -92,7 +93,8 @@ def write_gray(path: Path, gray: np.ndarray) -> None:
     settings = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY) if path.suffix == ".jpg" else ()
     done, content = cv2.imencode(path.suffix, gray, settings)
     require(done, f"{path} cannot be written as a picture", DataError)
-    path.write_bytes(content.tobytes())
+    with names_file(path):
+        path.write_bytes(content.tobytes())
 
 
 def _decoded(path: Path, wanted: str) -> np.ndarray:

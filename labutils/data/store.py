@@ -33,7 +33,7 @@ from labutils.core.checks import (
     require_unit_range,
 )
 from labutils.core.config import from_dict, to_dict
-from labutils.core.files import read_json, write_json
+from labutils.core.files import names_file, read_json, write_json
 from labutils.core.types import Batch, Case
 from labutils.data.cards import Card
 
@@ -274,7 +274,7 @@ def write_store(folder: str | Path, store: Store) -> None:
 
 
 def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
-    with open(path, "wb") as stream:
+    with names_file(path), open(path, "wb") as stream:
         np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import names_file
 
 MAX_VALUES = 2**28  # of a picture; checked before decoding, as a few bytes can claim any size
 COMPRESSIONS = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")  # that tifffile reads by itself
@@ -42,11 +43,12 @@ def read_tiff(path: Path, letters: str, kinds: str) -> np.ndarray:
 
 
 def write_tiff(path: Path, array: np.ndarray, photometric: str = "minisblack") -> None:
-    """Write an array as the first series of a new TIFF file, its axes kept."""
+    """Write an array as the first series of a new TIFF file, its axes kept; an error names the file."""
     import tifffile
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, array, photometric=photometric)
+    with names_file(path):
+        tifffile.imwrite(path, array, photometric=photometric)
 
 
 def read_tiff_picture(path: Path) -> np.ndarray:
@@ -71,9 +73,10 @@ def read_tiff_picture(path: Path) -> np.ndarray:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or 'it is no whole TIFF file'}") from None
+        fault = f"cannot be read: {error.strerror or 'it is no whole TIFF file'}"
     except Exception:  # a damaged file makes tifffile raise nearly anything, from IndexError to struct.error
-        raise DataError(f"{path} is damaged or no TIFF file; wanted the whole file, copied again") from None
+        fault = "is damaged or no TIFF file; wanted the whole file, copied again"
+    raise DataError(f"{path} {fault}")  # not inside the except: an error raised there keeps what the decoder said
 
 
 def _require_picture(path: Path, tiff: Any) -> None:

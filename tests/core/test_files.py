@@ -1,5 +1,6 @@
 """Files are whole or absent."""
 
+import errno
 import json
 import os
 
@@ -108,3 +109,21 @@ def test_a_lock_is_held_by_one_and_let_go_of(tmp_path):
     with files.only_one(tmp_path / "lock", "first"), pytest.raises(DataError, match="taken"):
         take()
     assert take()
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (OSError(errno.EFBIG, "File too large"), (errno.EFBIG, "File too large", "a.bin")),
+        (OSError(errno.ENOENT, "No such file", "other.bin"), (errno.ENOENT, "No such file", "other.bin")),
+        (
+            OSError("2352 requested and 476 written"),
+            (errno.ENOSPC, "only a part of it could be written; is the disk full?", "a.bin"),
+        ),
+        (OSError("strange"), (None, None, "a.bin")),
+    ],
+)
+def test_an_error_of_writing_names_a_file(error, wanted):
+    with pytest.raises(OSError) as caught, files.names_file("a.bin"):
+        raise error
+    assert (caught.value.errno, caught.value.strerror, caught.value.filename) == wanted

@@ -10,6 +10,7 @@ import struct
 import tarfile
 import warnings
 import zipfile
+import zlib
 
 import pytest
 
@@ -349,6 +350,59 @@ def test_a_bomb_is_stopped_while_it_is_read(place, monkeypatch, pack):
     with pytest.raises(DataError, match="1000 times"):
         unpack(place / "archive", place / "out")
     assert sum(map(len, written)) <= DEFAULTS.free_bytes + (1 << 20)
+
+
+def packed_zeros(count, wbits):
+    """64 MiB of zeros `count` times over, packed by deflate as tightly as it can: 1028 to 1."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    piece = packer.compress(bytes(64 << 20)) + packer.flush(zlib.Z_FULL_FLUSH if wbits < 0 else zlib.Z_FINISH)
+    return piece * count + (zlib.compress(b"", wbits=wbits) if wbits < 0 else b"")
+
+
+def tar_of_10_gb():
+    head, _ = member("data/zeros", size=10 << 30)
+    return gzip.compress(head.tobuf(tarfile.GNU_FORMAT)) + packed_zeros(160, 31) + gzip.compress(bytes(1024))
+
+
+def zip_of_10_gb():
+    """Three files of 3.4 GB, stored as they are packed; then the headers are told what they hold."""
+    content = packed_zeros(54, -15)
+    archive = zip_bytes(*[(f"data/{i}", content) for i in range(3)], compress_type=zipfile.ZIP_STORED)
+    archive = patched(archive, b"PK\3\4\x14\0\0\0\0\0", b"PK\3\4\x14\0\0\0\x08\0")
+    archive = patched(archive, b"PK\1\2\x14\3\x14\0\0\0\0\0", b"PK\1\2\x14\3\x14\0\0\0\x08\0")
+    return patched(archive, struct.pack("<LL", *[len(content)] * 2), struct.pack("<LL", len(content), 54 << 26))
+
+
+@pytest.mark.parametrize("pack", [tar_of_10_gb, zip_of_10_gb])
+def test_10_gb_in_10_mb_are_refused_by_what_holds_unasked(place, monkeypatch, pack):
+    written = []
+    monkeypatch.setattr(
+        "labutils.data.archives._write", lambda archive, entry, path: written.extend(map(len, entry.pieces()))
+    )
+    (place / "archive").write_bytes(pack())
+    assert (place / "archive").stat().st_size < 11_000_000
+    before = snapshot(place)
+    with pytest.raises(DataError, match="unpacks to more than 1000 times its size"):
+        unpack(place / "archive", place / "out")
+    assert sum(written) <= DEFAULTS.free_bytes + (1 << 20)
+    assert snapshot(place) == before
+
+
+def zip_of_folders(count):
+    """A zip file of `count` empty folders, its directory written by hand, as zipfile would take long."""
+    one = zip_bytes(("000000/", b""), compress_type=zipfile.ZIP_STORED)
+    start, end = one.index(b"PK\1\2"), one.index(b"PK\5\6")
+    entry = one[start:end]
+    directory = b"".join(entry.replace(b"000000/", b"%06d/" % i) for i in range(count))
+    most = min(count, 0xFFFF)  # all that the field can say; nobody believes it
+    return one[:start] + directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, most, most, len(directory), start, 0)
+
+
+def test_200_001_entries_are_refused_by_what_holds_unasked(place):
+    (place / "archive").write_bytes(zip_of_folders(200_001))
+    with pytest.raises(DataError, match="holds more than 200000 files and folders"):
+        unpack(place / "archive", place / "out", below="elsewhere")  # so that no folder must be made on the way
+    assert not (place / "out").exists()
 
 
 def test_a_header_that_points_back_is_no_endless_loop(place):

@@ -249,11 +249,12 @@ def test_a_trusted_file_that_changed_here_is_refused(server, get, no_sockets, tm
         get("https://example.org/x", sha256=None, trust=True)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"sha256": 1}', '{"sha256": "md5:0"}'])
+@pytest.mark.parametrize("text", ["[]", "{}", '{"sha256": 1}', '{"sha256": "md5:0"}', "", '{"sha256": "0', "\0"])
 def test_a_damaged_record_is_no_leave_to_trust(get, no_sockets, tmp_path, text):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "file.fetched.json").write_text(text)
-    with pytest.raises(DataError, match="holds no SHA-256; delete it to trust the file anew"):
+    told = r"file\.fetched\.json (holds no SHA-256|is not valid JSON: .*); delete it to trust the file anew$"
+    with pytest.raises(DataError, match=told):
         get("https://example.org/x", sha256=None, trust=True)
 
 
@@ -286,6 +287,16 @@ def test_without_a_network_the_steps_are_told(get, monkeypatch, tmp_path):
     ):
         get("https://example.org/x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", ["", "all", "all/data"])
+def test_a_fetch_that_fails_removes_the_folders_that_it_made_and_no_other(server, toy_card, tmp_path, there):
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    card = toy_card(downloads=(Download(urls=(server.says("/gone", Answer(status=404)),), to="toy/file", sha256=SUM),))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match="answers 404"):
+        fetch.fetch(card, tmp_path / "all" / "data")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_two_processes_do_not_fetch_into_one_folder(server, get, tmp_path):

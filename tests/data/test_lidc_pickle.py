@@ -1,7 +1,10 @@
 """The published pickle becomes plain files that the reader of four-rater crops reads."""
 
 import csv
+import json
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -162,6 +165,27 @@ def test_what_is_no_file_or_too_large_is_refused_before_it_is_opened(tmp_path, p
     assert_refused(tmp_path / "pipe", tmp_path, "is not a file")
     monkeypatch.setattr(lidc_pickle, "LARGEST_BYTES", 10)
     assert_refused(dump(tmp_path / "crops.pickle", pickled), tmp_path, "bytes; wanted 10 at most")
+
+
+def said_by_the_program(path, folder, **limits):
+    """What the program that reads the pickle answers, run by itself."""
+    task = {"file": str(path), "folder": str(folder), "size": SIZE, "raters": 4, "most": 9}
+    task |= {"memory_bytes": 1 << 30, "file_bytes": 1 << 30, "seconds": 60} | limits
+    command = [sys.executable, "-I", "-B", str(lidc_pickle.CHILD), json.dumps(task)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("file_bytes", [100, 4096, SIZE**2 * 4 + 200])  # the ids, an image or a mask has no room
+def test_a_full_disk_is_not_blamed_on_the_pickle(tmp_path, pickled, file_bytes):
+    path = dump(tmp_path / "crops.pickle", pickled)
+    said = said_by_the_program(path, tmp_path, file_bytes=file_bytes)
+    assert said == {"fault": "what it holds cannot be written (File too large); is the disk full?"}
+    assert said_by_the_program(path, tmp_path) == {"done": True}
+
+
+@pytest.mark.parametrize(("file", "why"), [("/proc/self/mem", "Input/output error"), ("/none", "No such file or dir")])
+def test_a_pickle_that_cannot_be_read_is_not_taken_for_a_full_disk(tmp_path, file, why):
+    assert said_by_the_program(file, tmp_path)["fault"].startswith(f"it cannot be read: {why}")
 
 
 def test_a_folder_that_exists_is_left_alone(tmp_path, pickled):
