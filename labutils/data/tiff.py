@@ -71,9 +71,10 @@ def read_tiff_picture(path: Path) -> np.ndarray:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or 'it is no whole TIFF file'}") from None
+        problem = f"cannot be read: {error.strerror or 'it is no whole TIFF file'}"
     except Exception:  # a damaged file makes tifffile raise nearly anything, from IndexError to struct.error
-        raise DataError(f"{path} is damaged or no TIFF file; wanted the whole file, copied again") from None
+        problem = "is damaged or no TIFF file; wanted the whole file, copied again"
+    raise DataError(f"{path} {problem}")  # not inside `except`, where it would keep the decoder's error
 
 
 def _require_picture(path: Path, tiff: Any) -> None:
