@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from labutils.core.checks import LabutilsError
+from labutils.core.words import printable
 
 REFUSED, STOPPED = 2, 130
 
@@ -35,7 +36,7 @@ class OneSentence(TyperGroup):
 
 
 def _refuse(sentence: str) -> int:
-    typer.echo(f"labutils: {' '.join(sentence.split())}", err=True)
+    typer.echo(f"labutils: {printable(' '.join(sentence.split()))}", err=True)
     return REFUSED
 
 
@@ -43,7 +44,7 @@ def _sentence(error: Exception) -> str | None:
     """The sentence for a person; None for what is no error of theirs."""
     if isinstance(error, LabutilsError):
         return str(error)
-    if isinstance(error, typer.TyperException):  # a misspelt command or option
+    if isinstance(error, typer.TyperException):  # a misspelled command or option
         context = getattr(error, "ctx", None)
         return f"{error.format_message().rstrip('.')} (see {context.command_path if context else 'labutils'} --help)"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's is a RuntimeError

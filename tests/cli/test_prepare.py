@@ -14,7 +14,7 @@ def test_one_command_makes_both_forms_and_says_what_was_removed(tmp_path):
     settings = ("--set", "crops.min_readers=1", "--set", "crops.area_px=null")
     answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, *settings)
     assert answer.code == 0, answer
-    assert answer.out.startswith("1 scans prepared, 0 skipped\n")
+    assert answer.out.startswith("1 scan prepared, 0 skipped\n")
     for filters in FILTERS.values():
         for name, what in filters.items():
             assert re.search(rf"- {what} \({name}\) +[\d,]+\n", answer.out)
