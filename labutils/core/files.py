@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from labutils.core.checks import DataError
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a neighbour of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
+    """Open a neighbor of `path` for writing; on leaving, flush it to disk and move it to `path` in one step.
 
-    If anything fails inside, the neighbour is removed and an earlier file at `path` is left as it was.
+    If anything fails inside, the neighbor is removed and an earlier file at `path` is left as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,16 @@ def only_one(lock: str | Path, refusal: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise DataError(refusal) from error
         yield
+
+
+def kind_of(path: str | Path) -> str:
+    """What is at a path, links followed, such as "a file", "a folder" or "a pipe"; "" where nothing is."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # ENOENT, a loop of links, a folder that must not be entered
+        return "a link that leads nowhere" if os.path.islink(path) else ""
+    tests = {"a file": stat.S_ISREG, "a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((kind for kind, test in tests.items() if test(mode)), "a device")
 
 
 def _umask() -> int:
