@@ -1,5 +1,7 @@
 """Copying the most similar image: the right neighbor is found, and the recorded numbers come out again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from labutils.evaluation.copying import copy_most_similar
 from labutils.evaluation.passport import check_passport
 from tests.discs import disc_store
 
+RECORDED = Path(__file__).parents[2] / "results" / "lidc-idri" / "copying.json"
 ROWS = np.arange(4)[:, None] * np.ones((1, 4))  # brighter downwards
 
 
@@ -78,3 +81,19 @@ def test_the_command_writes_a_record_with_a_passport(tmp_path, monkeypatch):
     scores = copy_most_similar(disc_store(6))
     assert found["dice"]["any_image"]["mean"] == pytest.approx(scores.any_image.mean(), abs=1e-6)
     assert found["dice"]["difference"]["mean"] == pytest.approx((scores[0] - scores[1]).mean(), abs=1e-6)
+
+
+def test_the_record_says_what_the_chapter_says():
+    found = read_json(RECORDED)
+    check_passport(found["passport"], "copying.json")
+    assert found["passport"]["data"][0]["source"] == "your copy"
+    assert found["dice"]["difference"]["low"] > 0.1
+
+
+@pytest.mark.data
+def test_the_record_comes_out_again():
+    found, store = read_json(RECORDED), catalog.load("lidc-crops", "train")
+    assert found["passport"]["data"][0]["manifest"] == store.manifest
+    again = copying.record(store)["dice"]
+    for name, interval in found["dice"].items():
+        assert interval == pytest.approx(again[name], abs=1e-5), name
