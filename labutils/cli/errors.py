@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from labutils.core.checks import LabutilsError
+from labutils.core.words import printable
 
 REFUSED, STOPPED = 2, 130
 
@@ -35,20 +36,15 @@ class OneSentence(TyperGroup):
 
 
 def _refuse(sentence: str) -> int:
-    typer.echo(f"labutils: {_printable(' '.join(sentence.split()))}", err=True)
+    typer.echo(f"labutils: {printable(' '.join(sentence.split()))}", err=True)
     return REFUSED
-
-
-def _printable(text: str) -> str:
-    """What a terminal would obey, or could not show, in Python's notation: names of files can hold anything."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _sentence(error: Exception) -> str | None:
     """The sentence for a person; None for what is no error of theirs."""
     if isinstance(error, LabutilsError):
         return str(error)
-    if isinstance(error, typer.TyperException):  # a misspelt command or option
+    if isinstance(error, typer.TyperException):  # a misspelled command or option
         context = getattr(error, "ctx", None)
         return f"{error.format_message().rstrip('.')} (see {context.command_path if context else 'labutils'} --help)"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's is a RuntimeError

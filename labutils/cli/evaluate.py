@@ -14,6 +14,7 @@ from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, DataError, require, require_choice
 from labutils.core.files import atomic_write, write_json
 from labutils.core.runtime import pick_device
+from labutils.core.words import quantity
 from labutils.data import catalog
 from labutils.data.store import Store
 from labutils.evaluation.draws import Draw, from_model
@@ -54,7 +55,7 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
         require_writable(maps, "folder of --predictions")
         _require_file_names(store)
     draw = from_model(network, where, request.sampler)
-    typer.echo(f"{request.run} on {counted(store)}, {request.samples} samples a case")
+    typer.echo(f"{request.run} on {counted(store)}, {quantity(request.samples, 'sample')} a case")
     passport = _passport(request, run, store, where)
     if store.labeled:
         scores = _score(draw, store, request)
@@ -152,7 +153,9 @@ def table(scores: Evaluation) -> list[str]:
     rows = [head]
     for name, interval in scores.summary.items():
         bounds = f"[{interval.low:.4g}, {interval.high:.4g}]"
-        undefined = f"undefined in {interval.undefined} of {len(scores.rows)} cases" if interval.undefined else ""
+        undefined = (
+            f"undefined in {interval.undefined} of {quantity(len(scores.rows), 'case')}" if interval.undefined else ""
+        )
         rows.append((name, f"{interval.mean:.4g}", bounds, METRICS[name].better, undefined))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from labutils.cli.errors import REFUSED
+from labutils.core.words import quantity
 from labutils.data.own_faults import survey
 
 
@@ -23,22 +24,25 @@ def verify(folder: Path, *, as_json: bool) -> None:
         for line in [*map(str, found.faults), *(f"note: {note}" for note in found.notes), *_lines(found.summary)]:
             typer.echo(line)
         count = len(found.faults)
-        typer.echo(f"{count} {'fault' if count == 1 else 'faults'}" if count else "no fault: the folder can be used")
+        typer.echo(quantity(count, "fault") if count else "no fault: the folder can be used")
     if found.faults:
         raise typer.Exit(REFUSED)
 
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """The counts, aligned."""
-    images = f" from {summary['images']} images" if summary["cases"] != summary["images"] else ""
+    images = f" from {quantity(summary['images'], 'image')}" if summary["cases"] != summary["images"] else ""
     rows = [("dataset", summary["name"]), ("cases", f"{summary['cases']}{images}")]
     rows += [(split, _counted(counts)) for split, counts in summary["splits"].items()]
-    rows += [(f"rater {rater}", f"{count} images") for rater, count in summary["images_by_rater"].items()]
-    rows += [(f"{n} raters", f"{count} images") for n, count in summary["images_by_number_of_raters"].items()]
-    rows += [(f"{size} px", f"{count} cases") for size, count in summary["cases_by_size"].items()]
+    rows += [(f"rater {rater}", quantity(count, "image")) for rater, count in summary["images_by_rater"].items()]
+    rows += [
+        (quantity(int(n), "rater"), quantity(count, "image"))
+        for n, count in summary["images_by_number_of_raters"].items()
+    ]
+    rows += [(f"{size} px", quantity(count, "case")) for size, count in summary["cases_by_size"].items()]
     width = max(len(head) for head, _ in rows) + 2
     return (f"{head:<{width}}{text}" for head, text in rows)
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return f"{counts['cases']} cases of {counts['patients']} patients"
+    return f"{quantity(counts['cases'], 'case')} of {quantity(counts['patients'], 'patient')}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import typer
 
 from labutils.core.config import from_dict
+from labutils.core.words import quantity
 from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
 from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, compared_with_published
 from labutils.data.lidc_scans import SCANS
@@ -35,7 +36,7 @@ def prepare(request: Request, settings: Mapping[str, Any]) -> None:
     split = None if split_file is None else read_split(split_file)
     typer.echo(f"working in {working_folder(out)}; when it is stopped, the same command goes on")
     report = prepare_lidc(dicom, out, config, split=split, workers=workers, progress=True)
-    typer.echo(f"{report.scans} scans prepared, {len(report.skipped)} skipped")
+    typer.echo(f"{quantity(report.scans, 'scan')} prepared, {len(report.skipped)} skipped")
     for scan, reason in report.skipped.items():
         typer.echo(f"skipped      {scan}: {reason}")
     if report.foreign:
@@ -61,7 +62,9 @@ def _compared(report: Report) -> list[str]:
 
 def _table(folder: Path, name: str, form: FormReport) -> list[str]:
     removed = [_line(f"- {FILTERS[name][one]} ({one})", count) for one, count in form.removed.items()]
-    kept = [_line(f"  {one}", count, f"of {form.patients[one]} patients") for one, count in form.images.items()]
+    kept = [
+        _line(f"  {one}", count, f"of {quantity(form.patients[one], 'patient')}") for one, count in form.images.items()
+    ]
     return [str(folder), _line("candidate images", form.candidates), *removed, _line("images", form.kept), *kept]
 
 

@@ -14,6 +14,7 @@ from labutils.cli.settings import require_fits
 from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, require
 from labutils.core.runtime import pick_device
+from labutils.core.words import quantity
 from labutils.data import catalog
 from labutils.data.store import Store
 from labutils.evaluation import draws
@@ -49,7 +50,7 @@ def report(request: Request, *, root: Path | None, device: str | None, limit: in
     store, train = _stores(request, runs, root, limit)
     for run in runs.values():
         require_fits(run.network.config, store)
-    typer.echo(f"{len(runs)} runs on {counted(store)}, {request.samples} samples a case")
+    typer.echo(f"{quantity(len(runs), 'run')} on {counted(store)}, {quantity(request.samples, 'sample')} a case")
     rows = [*_references(request, store, train), *_models(request, runs, store, where)]
     table = make_table(
         rows, store, title=request.title, samples=request.samples, seed=request.seed, resamples=request.resamples

@@ -16,6 +16,7 @@ from labutils.cli.train import cost, require_goal
 from labutils.core.checks import ConfigError, require
 from labutils.core.config import from_dict, to_dict
 from labutils.core.runtime import pick_device, rng_for
+from labutils.core.words import quantity
 from labutils.models.registry import build
 from labutils.search.redact import redacted
 from labutils.search.space import SearchConfig
@@ -63,7 +64,7 @@ def search(
         device=where,
     )
     result = study.run(trials, on_trial=_tell)
-    typer.echo(f"{len(result.trials)} trials in {redacted(tracker.uri)}")
+    typer.echo(f"{quantity(len(result.trials), 'trial')} in {redacted(tracker.uri)}")
     if result.value is None:
         typer.echo("no trial is complete, so there are no best settings")
     else:

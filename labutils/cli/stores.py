@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labutils.core.checks import ConfigError, DataError, require
+from labutils.core.words import quantity
 from labutils.data import catalog
 from labutils.data.splits import assert_disjoint, cross_validation
 from labutils.data.store import Store
@@ -89,4 +90,5 @@ def held_out_store(name: str, root: Path | None, chosen: Collection[str], limit:
 
 def counted(store: Store) -> str:
     """How much a store holds, for a person."""
-    return f"{len(store)} cases of {len(set(store.patients))} patients from {store.card.name}/{store.split}"
+    patients = quantity(len(set(store.patients)), "patient")
+    return f"{quantity(len(store), 'case')} of {patients} from {store.card.name}/{store.split}"

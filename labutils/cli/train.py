@@ -28,6 +28,7 @@ from labutils.core.checks import ConfigError, DataError, NumericsError, require,
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
+from labutils.core.words import quantity
 from labutils.data.loading import steps_per_epoch
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import METRICS
@@ -138,7 +139,7 @@ def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device
     validation_scores(network, few, config, device)
     scoring_s = (time.perf_counter() - start) * len(stores.validate) / len(few) * config.epochs
     whole = replace(learning, total_s=learning.total_s + scoring_s)
-    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
+    epochs = quantity(config.epochs, "epoch")
     return f"{whole.sentence()} for {epochs}, besides drawing curves and pictures"
 
 

@@ -1,4 +1,4 @@
-"""Configurations: frozen dataclasses built from plain values; a misspelt key is an error, never a silent default."""
+"""Configurations: frozen dataclasses built from plain values; a misspelled key is an error, never a silent default."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,16 @@ def only_one(lock: str | Path, refusal: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise DataError(refusal) from error
         yield
+
+
+def kind_of(path: str | Path) -> str:
+    """What is at a path, links followed, such as "a file", "a folder" or "a pipe"; "" where nothing is."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # ENOENT, a loop of links, a folder that must not be entered
+        return "a link that leads nowhere" if os.path.islink(path) else ""
+    tests = {"a file": stat.S_ISREG, "a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((kind for kind, test in tests.items() if test(mode)), "a device")
 
 
 def _umask() -> int:

@@ -25,6 +25,7 @@ from typing import IO, NamedTuple, TypeVar
 
 from labutils.core.checks import DataError, LabutilsError, require
 from labutils.core.files import names_file
+from labutils.core.words import controls
 
 PIECE_BYTES = 1 << 14  # copied at a time; zipfile reads as many ahead, and what is read ahead has no ratio yet
 LARGEST_HEADER = 1 << 24  # a longer one would only fill the memory
@@ -120,7 +121,7 @@ def _fault_of_name(name: str) -> str:
         return "a name that is empty or absolute"
     for part in parts:
         looks = unicodedata.normalize("NFKC", part)  # two dots in one sign, for example
-        if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in part):
+        if controls(part):
             return "a name with control characters or damaged ones"
         if "/" in looks or "\\" in looks or re.match("[A-Za-z]:", looks):
             return "a name with a backslash, a drive or a hidden slash"

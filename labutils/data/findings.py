@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labutils.core.checks import DataError
+from labutils.core.files import kind_of
+from labutils.core.words import printable
 
 
 class Fault(NamedTuple):
     """One thing that must be mended before the folder can be used."""
 
-    path: str  # below the folder, with forward slashes; "." for the folder itself
+    path: str  # below the folder, with forward slashes, as it can be printed; "." for the folder itself
     what: str
     wanted: str
 
@@ -31,14 +33,15 @@ class Findings:
         self.notes: list[str] = []
 
     def fault(self, path: Path, what: str, wanted: str) -> None:
-        """Take a fault.
+        """Take a fault, with whatever cannot be printed as an escape, so that it stays one line.
 
         Raises:
             DataError: `strict`; the sentence names the file.
         """
+        what, wanted = printable(what), printable(wanted)
         if self.strict:
-            raise DataError(f"{path}: {what}; wanted {wanted}")
-        self.faults.append(Fault(path.relative_to(self.root).as_posix(), what, wanted))
+            raise DataError(f"{printable(str(path))}: {what}; wanted {wanted}")
+        self.faults.append(Fault(printable(path.relative_to(self.root).as_posix()), what, wanted))
 
     def refused(self, path: Path, error: DataError) -> None:
         """Take a reader's refusal of a file as a fault; its sentence begins with the path, as all of theirs do."""
@@ -48,3 +51,18 @@ class Findings:
     def note(self, text: str) -> None:
         """Take something to know that is no fault."""
         self.notes.append(text)
+
+
+def read_text(path: Path, findings: Findings) -> str | None:
+    """A text file in UTF-8, with or without the mark that some programs put first; None where that is a fault."""
+    if (kind := kind_of(path)) != "a file":
+        findings.fault(path, f"is {kind}", "a file of text")
+        return None
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        what = f"is no text in UTF-8 (byte {error.start})"
+    findings.fault(path, what, "a file of text in UTF-8")  # not inside `except`: that error holds the whole content
+    return None

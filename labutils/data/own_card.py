@@ -13,12 +13,14 @@ from typing import Any
 
 from labutils.core.checks import ConfigError, require
 from labutils.core.config import from_dict
+from labutils.core.files import kind_of
 from labutils.data import catalog
 from labutils.data.cards import Card
-from labutils.data.findings import Findings
+from labutils.data.findings import Findings, read_text
 
 FILE = "dataset.toml"
 NOT_STATED = "not stated"
+_ANY = (0.0, 1.0)  # in place of a window that is wrong, as every volume would be told to lack one
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # names files in the cache
 
 
@@ -48,27 +50,48 @@ class OwnSettings:
 
 
 def read_settings(root: Path, findings: Findings) -> OwnSettings:
-    """The settings of a folder; where its ``dataset.toml`` is missing or at fault, those that hold without one."""
+    """The settings of a folder; what its ``dataset.toml`` does not say, or says wrongly, is as it is without one."""
     path = root / FILE
-    if not path.is_file():
+    if not kind_of(path):
         return OwnSettings()
-    values: dict[str, Any] = {}
+    values = _values(path, findings)
+    if values is None:
+        return OwnSettings(window=_ANY)
+    good: dict[str, Any] = {}
+    for name, value in values.items():
+        if problem := _problem(name, value):
+            what, _, wanted = problem.partition("; wanted ")
+            findings.fault(path, what, wanted)
+        else:
+            good[name] = value
+    if "window" in values:
+        good.setdefault("window", _ANY)
+    return from_dict(OwnSettings, good)
+
+
+def _values(path: Path, findings: Findings) -> dict[str, Any] | None:
+    """What the file says, whatever its settings are called; None where it does not parse."""
+    text = read_text(path, findings)
+    if text is None:
+        return None
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        findings.fault(path, f"cannot be read: {error.strerror}", "a file that can be read")
-    except ValueError as error:  # not UTF-8, or not TOML; its text gives the place
-        findings.fault(path, f"does not parse ({error})", "lines such as licence = 'CC BY 4.0'")
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = str(error)  # it gives the place
+    findings.fault(path, f"does not parse ({problem})", "lines such as licence = 'CC BY 4.0'")
+    return None
+
+
+def _problem(name: str, value: object) -> str:
+    """What is wrong with one setting, none of which depends on another; "" where nothing is."""
     known = [field.name for field in dataclasses.fields(OwnSettings)]
-    for name in sorted(set(values) - set(known)):
-        findings.fault(path, f"has a setting {name!r}", f"only {', '.join(known)}")
-        del values[name]
+    if name not in known:
+        return f"has a setting {name!r}; wanted only {', '.join(known)}"
     try:
-        return from_dict(OwnSettings, values)
+        from_dict(OwnSettings, {name: value})
     except ConfigError as error:
-        what, _, wanted = str(error).partition("; wanted ")
-        findings.fault(path, what, wanted)
-        return OwnSettings()
+        return str(error)
+    return ""
 
 
 def own_card(

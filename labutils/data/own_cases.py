@@ -11,6 +11,7 @@ import numpy as np
 
 from labutils.core.checks import DataError
 from labutils.core.files import sha256_of_file
+from labutils.core.words import quantity
 from labutils.data import own_table
 from labutils.data.findings import Findings
 from labutils.data.grids import TOLERANCE_MM, Grid, distance_mm
@@ -55,7 +56,9 @@ def read_cases(folder: OwnFolder, findings: Findings) -> Iterator[Taken]:
         depth, here, *size = image.planes.shape
         channels = channels or here
         if here != channels:
-            findings.fault(case.image, f"has {here} channels, and the first image {channels}", "gray or RGB throughout")
+            findings.fault(
+                case.image, f"has {quantity(here, 'channel')}, and the first image {channels}", "gray or RGB throughout"
+            )
         sizes.append((size[0], size[1]))
         grids += [image.grid] if image.grid is not None else []
         ids = plane_ids(case.name, depth) if image.grid is not None else (case.name,)
@@ -146,7 +149,7 @@ def _find_repeats(folder: OwnFolder, findings: Findings) -> None:
         elif other is not case:
             repeated += 1
     if repeated:
-        findings.note(f"{repeated} images repeat another of the same split, byte for byte")
+        findings.note(f"{quantity(repeated, 'image')} of the same bytes as another of the same split")
 
 
 def _tell(findings: Findings, sizes: list[tuple[int, int]], grids: list[Grid], distances: list[float]) -> None:
@@ -154,7 +157,7 @@ def _tell(findings: Findings, sizes: list[tuple[int, int]], grids: list[Grid], d
         height, width = largest_size(sizes)
         findings.note(f"images differ in size: all are padded with zeros, below and right, to {height} x {width}")
     if unplaced := sum(not grid.placed for grid in grids):
-        findings.note(f"{unplaced} volumes do not say which way they lie: their third axis is taken as feet to head")
+        findings.note(f"{quantity(unplaced, 'volume')} without a direction: the third axis is taken as feet to head")
     if any(distances):
         count, most = sum(apart > 0 for apart in distances), max(distances)
-        findings.note(f"{count} masks lie up to {most:.2g} mm off their image, which counts as the same grid")
+        findings.note(f"{quantity(count, 'mask')} up to {most:.2g} mm off the image, which counts as the same grid")

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labutils.core.checks import DataError, require
+from labutils.core.files import kind_of
+from labutils.core.words import controls, printable
 from labutils.data import own_card, own_table, volumes
 from labutils.data.cards import Card
 from labutils.data.findings import Findings
@@ -73,15 +75,16 @@ def list_folder(root: Path, findings: Findings) -> OwnFolder:
     Raises:
         DataError: there is no such folder, it has no folder ``images``, or no image in it.
     """
-    require(root.is_dir(), f"{root} is not a folder; wanted one that holds {IMAGES}/ and {MASKS}/", DataError)
-    require((root / IMAGES).is_dir(), f"{root} has no folder {IMAGES}; wanted one file a case in it", DataError)
+    shown = printable(str(root))
+    require(root.is_dir(), f"{shown} is not a folder; wanted one that holds {IMAGES}/ and {MASKS}/", DataError)
+    require((root / IMAGES).is_dir(), f"{shown} has no folder {IMAGES}; wanted one file a case in it", DataError)
     settings = read_settings(root, findings)
     if settings.licence == own_card.NOT_STATED:
         findings.note(f"the licence is not stated; {own_card.FILE} can state it")
     images = _named(root / IMAGES, findings)
-    require(images, f"{root / IMAGES} holds no image; wanted files that end in {', '.join(ENDINGS)}", DataError)
+    require(images, f"{shown}/{IMAGES} holds no image; wanted files that end in {', '.join(ENDINGS)}", DataError)
     drawn = _drawn(root, findings)
-    truth = _named(root / TRUTH, findings) if (root / TRUTH).is_dir() else {}
+    truth = _named(root / TRUTH, findings)
     for files in (*drawn.values(), truth):
         _require_images(files, images, findings)
     table_file = root / own_table.FILE
@@ -103,17 +106,25 @@ def list_folder(root: Path, findings: Findings) -> OwnFolder:
     return OwnFolder(root, settings, card, tuple(drawn), cases)
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+def _visible(folder: Path, findings: Findings) -> list[Path]:
+    """What a folder that may be missing holds, but for hidden files and names that are no plain text."""
+    if (kind := kind_of(folder)) != "a folder":
+        if kind:
+            findings.fault(folder, f"is {kind}", "a folder")
+        return []
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in (path for path in visible if controls(path.name)):
+        findings.fault(path, "has a name with control characters or damaged ones", "a name of plain text")
+    return [path for path in visible if not controls(path.name)]
 
 
 def _named(folder: Path, findings: Findings) -> dict[str, Path]:
     """The files of a folder by name without ending; the first of a name counts."""
     found: dict[str, Path] = {}
-    for path in _visible(folder):
+    for path in _visible(folder, findings):
         ending = next((ending for ending in reversed(ENDINGS) if path.name.lower().endswith(ending)), None)
-        if path.is_dir():
-            findings.fault(path, "is a folder", "files only")
+        if (kind := kind_of(path)) != "a file":  # to open a pipe would wait for ever
+            findings.fault(path, f"is {kind}", "files only")
         elif ending is None:
             findings.fault(path, "has another ending", ", ".join(ENDINGS))
         elif (name := path.name[: -len(ending)]) in found:
@@ -127,11 +138,11 @@ def _named(folder: Path, findings: Findings) -> dict[str, Path]:
 def _drawn(root: Path, findings: Findings) -> dict[str, dict[str, Path]]:
     """The masks of each rater, by name of their image."""
     folders = {}
-    for path in _visible(root / MASKS) if (root / MASKS).is_dir() else ():
-        if path.is_dir():
+    for path in _visible(root / MASKS, findings):
+        if (kind := kind_of(path)) == "a folder":
             folders[path.name] = path
         else:
-            findings.fault(path, "is a file", "one folder a rater, with the masks in it")
+            findings.fault(path, f"is {kind}", "one folder a rater, with the masks in it")
     _require_apart(folders, findings)
     drawn = {rater: _named(folder, findings) for rater, folder in folders.items()}
     for rater in (rater for rater, files in drawn.items() if not files):
@@ -208,10 +219,10 @@ def _spacings(
 ) -> dict[str, tuple[float, float]]:
     """The spacings that the table gives; of pictures, all or none must have one."""
     told = {name: row.spacing_mm for name, row in table.items() if name in images and row.spacing_mm is not None}
-    known = [name for name, image in images.items() if name in told or is_volume(image)]
-    if known and len(known) < len(images):
-        bare = next(name for name in images if name not in known)
-        findings.fault(path, f"case {bare!r} has no spacing and case {known[0]!r} has one", "all or none")
+    known = [name for name, image in images.items() if is_volume(image) or (name in table and table[name].spaced)]
+    listed = [name for name in images if name in table or not table]  # that a table has no line is a fault already
+    if bare := [name for name in listed if known and name not in known]:
+        findings.fault(path, f"case {bare[0]!r} has no spacing and case {known[0]!r} has one", "all or none")
     return told
 
 

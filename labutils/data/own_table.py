@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from labutils.data.findings import Findings
+from labutils.core.files import kind_of
+from labutils.core.words import controls, quantity
+from labutils.data.findings import Findings, read_text
 
 FILE = "cases.csv"
 SPACING = ("spacing_row_mm", "spacing_column_mm")
@@ -17,29 +20,33 @@ SPLITS = ("train", "validate", "test")
 
 
 class Row(NamedTuple):
-    """What the table says of a case; None where it has no such column, or an empty spacing."""
+    """What the table says of a case; None where it has no such column, or the cell is at fault."""
 
     line: int  # of the file, the header being 1
     patient: str | None
     split: str | None
-    spacing_mm: tuple[float, float] | None
+    spacing_mm: tuple[float, float] | None  # None where it is empty, too
+    spaced: bool = False  # whether there is a spacing, if only a wrong one
 
 
 def read_table(path: Path, findings: Findings) -> dict[str, Row] | None:
     """The rows by case; None where there is no table, or none that can be used."""
-    if not path.is_file():
+    text = read_text(path, findings) if kind_of(path) else None
+    if text is None:
         return None
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.reader(stream, strict=True))
-    except OSError as error:
-        findings.fault(path, f"cannot be read: {error.strerror}", "a file that can be read")
-        return None
-    except (csv.Error, UnicodeDecodeError):
-        findings.fault(path, "does not parse", "commas between cells, in UTF-8")
+    lines = _lines(text)
+    if lines is None:
+        findings.fault(path, "does not parse", "commas between cells, and a quote after each that is opened")
         return None
     columns = [cell.strip() for cell in lines[0]] if lines else []
     return _rows(path, columns, lines, findings) if _usable(path, columns, findings) else None
+
+
+def _lines(text: str) -> list[list[str]] | None:
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error:
+        return None
 
 
 def _usable(path: Path, columns: list[str], findings: Findings) -> bool:
@@ -62,7 +69,8 @@ def _rows(path: Path, columns: list[str], lines: list[list[str]], findings: Find
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(columns):
-            findings.fault(path, f"line {number} has {len(cells)} cells", f"{len(columns)}, as the first line")
+            told = f"line {number} has {quantity(len(cells), 'cell')}"
+            findings.fault(path, told, f"{len(columns)}, as the first line")
             continue
         named = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
         case = named["case"]
@@ -81,6 +89,8 @@ def _row(path: Path, number: int, cells: Mapping[str, str], findings: Findings) 
     if patient == "":
         findings.fault(path, f"{where} has an empty patient", "a patient for every case, or no such column")
         patient = None
+    elif patient is not None and controls(patient):
+        findings.fault(path, f"{where} has the patient {patient!r}", "a name of plain text")
     if split is not None and split not in SPLITS:
         findings.fault(path, f"{where} has the split {split!r}", " or ".join(SPLITS))
         split = None
@@ -88,11 +98,10 @@ def _row(path: Path, number: int, cells: Mapping[str, str], findings: Findings) 
     if not any(texts):
         return Row(number, patient, split, None)
     spacing = [_length(text) for text in texts]
-    for text, value in zip(texts, spacing, strict=True):
-        if value is None:
-            findings.fault(path, f"{where} has the spacing {text!r}", "a length in mm above 0, in both columns")
+    for text in dict.fromkeys(text for text, value in zip(texts, spacing, strict=True) if value is None):
+        findings.fault(path, f"{where} has the spacing {text!r}", "a length in mm above 0, in both columns")
     row, column = spacing
-    return Row(number, patient, split, None if row is None or column is None else (row, column))
+    return Row(number, patient, split, None if row is None or column is None else (row, column), spaced=True)
 
 
 def _length(text: str) -> float | None:

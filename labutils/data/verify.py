@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labutils.core.checks import LabutilsError
+from labutils.core.words import quantity
 from labutils.data import catalog
 from labutils.data.prepared import RECORD, read_again, source_of
 from labutils.data.store import Store
@@ -60,10 +61,6 @@ def _verified(name: str, split: str, root: str | Path | None, published: str | N
 def _counts(store: Store) -> str:
     raters = store.present.sum(axis=1)
     least, most = int(raters.min()), int(raters.max())
-    drawn = f"{_number(most, 'rater')} each" if least == most else f"{least} to {most} raters"
+    drawn = f"{quantity(most, 'rater')} each" if least == most else f"{least} to {most} raters"
     patients = len(set(store.patients))
-    return f"{_number(len(store), 'case')} of {_number(patients, 'patient')}, {drawn if most else 'no raters'}"
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{quantity(len(store), 'case')} of {quantity(patients, 'patient')}, {drawn if most else 'no raters'}"

@@ -133,11 +133,13 @@ def _grid(path: Path, header: Any) -> Grid:
     shape = _shape(path, header)
     unit = int(header["xyzt_units"]) & 7
     require(unit in (0, 2), f"{path} counts lengths in {'m' if unit == 1 else 'micrometers'}; wanted mm", DataError)
-    try:
-        (sform, s_code), (qform, q_code) = header.get_sform(coded=True), header.get_qform(coded=True)
-        affine = sform if sform is not None else qform if qform is not None else header.get_base_affine()
-    except Exception as error:  # e.g. HeaderDataError from quaternions that are none
-        raise DataError(f"{path} has a qform that is no rotation; wanted a header of one geometry") from error
+    forms = None
+    with contextlib.suppress(Exception):  # e.g. HeaderDataError from quaternions that are none
+        forms = header.get_sform(coded=True), header.get_qform(coded=True)
+    if forms is None:
+        raise DataError(f"{path} has a qform that is no rotation; wanted a header of one geometry")
+    (sform, s_code), (qform, q_code) = forms
+    affine = sform if sform is not None else qform if qform is not None else header.get_base_affine()
     regular = np.isfinite(affine).all() and (np.linalg.norm(affine[:3, :3], axis=0) > 0).all()
     regular = regular and np.linalg.matrix_rank(affine[:3, :3]) == 3
     require(regular, f"{path} has an affine that cannot be inverted; wanted voxels of a size in mm", DataError)
@@ -173,10 +175,11 @@ def _require_one_geometry(path: Path, sform: Grid, qform: Grid, *, same_space: b
 
 def _voxels(path: Path, header: Any, shape: tuple[int, int, int], stream: Stream) -> np.ndarray:
     """The voxels as stored (I, J, K), in the machine's byte order."""
-    try:
+    dtype = None
+    with contextlib.suppress(Exception):  # raised for a code that nibabel does not know
         dtype = np.dtype(header.get_data_dtype())
-    except Exception as error:  # a code that nibabel does not know
-        raise DataError(f"{path} holds voxels of an unknown kind; wanted whole or floating-point numbers") from error
+    if dtype is None:
+        raise DataError(f"{path} holds voxels of an unknown kind; wanted whole or floating-point numbers")
     plain = dtype.kind in "iuf" and dtype.itemsize <= 8
     kind = "colors" if dtype.fields else dtype
     require(plain, f"{path} holds {kind}; wanted whole or floating-point numbers of 8 bytes at most", DataError)

@@ -73,7 +73,7 @@ def test_a_fault_of_ours_is_not_hidden(broken, error):
         (("search", "--data", "x", "--trials", "0", "--out", "y"), "--trials"),
     ],
 )
-def test_a_misspelt_command_is_one_sentence(here, words, sentence):
+def test_a_misspelled_command_is_one_sentence(here, words, sentence):
     assert sentence in refused(*words)
     assert list(here.iterdir()) == []
 

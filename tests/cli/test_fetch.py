@@ -100,7 +100,7 @@ REFUSALS = {
         {"LABUTILS_OFFLINE": "1"},
         "LABUTILS_OFFLINE=1 forbids fetching mnist-annotators; by hand",
     ),
-    "offline misspelt": (["--trust"], {"LABUTILS_OFFLINE": "on"}, "LABUTILS_OFFLINE is 'on'"),
+    "offline misspelled": (["--trust"], {"LABUTILS_OFFLINE": "on"}, "LABUTILS_OFFLINE is 'on'"),
 }
 
 

@@ -52,6 +52,25 @@ def test_every_fault_is_a_line_and_the_exit_code_says_so(mine):
     assert told["notes"]
 
 
+def test_one_of_each_is_counted_as_one(here):
+    write_discs(here / "one", cases=1, raters=("anna", "ben"))
+    rows = dict(line.split("  ", 1) for line in ask("data", "verify", "one").out.splitlines() if "  " in line)
+    counts = {head: text.strip() for head, text in rows.items() if head != "dataset"}
+    assert counts == {
+        "cases": "1", "train": "1 case of 1 patient", "rater ben": "1 image",
+        "1 rater": "1 image", "16 x 16 px": "1 case",
+    }  # fmt: skip
+
+
+def test_odd_names_neither_break_a_line_nor_reach_the_terminal(mine):
+    save(mine / "masks" / "anna" / "a\n\x1b[31mb.png", np.zeros((16, 16), np.uint8))
+    answer = ask("data", "verify", mine)
+    assert answer.out.splitlines()[0].startswith(r"masks/anna/a\n\x1b[31mb.png: has a name with control characters")
+    assert "\x1b" not in answer.out
+    assert r"a\x1b[31mb is not a folder" in refused("data", "verify", "./a\x1b[31mb")
+    assert r"dataset is 'a\x1b[31mb'" in refused("data", "verify", "a\x1b[31mb")
+
+
 def test_what_is_no_folder_is_one_sentence(here):
     assert "nowhere is not a folder; wanted one that holds images/" in refused("data", "verify", "./nowhere")
     assert "or the path of your own folder" in refused("data", "verify", "nowhere")
@@ -75,7 +94,9 @@ def test_a_run_names_the_card_and_no_place(mine, here):
     assert "is finished already" in ask(*train[:3], "./moved", *train[4:]).out  # the same data at another place
     words = ("--data", "moved", "--split", "test", "--samples", 2)
     assert ask("evaluate", "run", *words, "--json", "scores.json").code == 0
-    assert ask("report", *words, "--run", "net=run", "--out", "table.json").code == 0
+    told = ask("report", *words, "--run", "net=run", "--out", "table.json")
+    assert told.code == 0
+    assert "1 run on " in told.out
     table = read_table("table.json")
     assert table["data"]["name"] == "mine"
     for path in here.glob("**/*.json"):

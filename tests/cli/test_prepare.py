@@ -15,7 +15,7 @@ def test_one_command_makes_both_forms_and_says_what_was_removed(tmp_path):
     answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, *settings)
     assert answer.code == 0, answer
     assert f"working in {out}.unfinished" in answer.out
-    assert "1 scans prepared, 0 skipped\n" in answer.out
+    assert "1 scan prepared, 0 skipped\n" in answer.out
     assert "compared with the published ones when all 1,018 scans" in answer.out
     for filters in FILTERS.values():
         for name, what in filters.items():

@@ -76,7 +76,7 @@ def test_offline_is_said_by_a_variable(monkeypatch, value, expected):
     assert runtime.offline() is False
 
 
-def test_a_misspelt_offline_is_not_taken_for_online(monkeypatch):
+def test_a_misspelled_offline_is_not_taken_for_online(monkeypatch):
     monkeypatch.setenv("LABUTILS_OFFLINE", "yes")
     with pytest.raises(ConfigError, match="LABUTILS_OFFLINE is 'yes'; wanted one of '0', '1'"):
         runtime.offline()
@@ -103,6 +103,6 @@ def test_a_temporary_folder_of_somebody_else_is_not_used(monkeypatch, tmp_path):
 
 def test_the_package_s_own_variables_are_listed(monkeypatch):
     monkeypatch.setenv("LABUTILS_DATA", "here")
-    monkeypatch.setenv("LABUTIL_DATA", "misspelt")
+    monkeypatch.setenv("LABUTIL_DATA", "misspelled")
     assert runtime.variables()["LABUTILS_DATA"] == "here"
     assert all(name.startswith("LABUTILS_") for name in runtime.variables())

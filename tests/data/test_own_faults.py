@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import tifffile
 
+from labutils.core.checks import DataError
 from labutils.data.findings import Fault
+from labutils.data.own import load_own
 from labutils.data.own_faults import faults_of, survey
-from tests.own_folders import AFFINE, require_told, retold, save, save_volume, settings, write_table, write_volumes
+from tests.own_folders import (
+    AFFINE,
+    require_told,
+    retold,
+    save,
+    save_volume,
+    settings,
+    write_discs,
+    write_table,
+    write_volumes,
+)
 
 D00, M01 = "images/d00.png", "masks/anna/d01.png"
 EMPTY = np.zeros((16, 16), np.uint8)
@@ -157,6 +173,109 @@ def moved(root, by, path="masks/anna/v0.nii.gz", size=(16, 16, 3)):
     save_volume(root / path, np.zeros(size, np.uint8), affine)
 
 
+def listening(path):
+    """A socket with this name, of which a system takes short ones only."""
+    here = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def dangling(path):
+    path.symlink_to(path.with_name("gone"))
+
+
+def to_device(path):
+    path.symlink_to("/dev/null")
+
+
+FOLDER = "one folder a rater, with the masks in it"
+NO_FILES = {  # what stands where files and folders are wanted: path, how it is made, and the fault
+    "pipe for an image": ("images/p.png", os.mkfifo, "is a pipe; wanted files only"),
+    "pipe for a mask": ("masks/ben/d00.png", os.mkfifo, "is a pipe; wanted files only"),
+    "pipe for a truth": ("truth/d00.png", os.mkfifo, "is a pipe; wanted files only"),
+    "pipe for a rater": ("masks/zoe", os.mkfifo, f"is a pipe; wanted {FOLDER}"),
+    "pipe for the settings": ("dataset.toml", os.mkfifo, "is a pipe; wanted a file of text"),
+    "socket": ("images/s.png", listening, "is a socket; wanted files only"),
+    "device": ("masks/anna/d00.png", to_device, "is a device; wanted files only"),
+    "link to nothing for a mask": (
+        "masks/ben/d00.png",
+        dangling,
+        "is a link that leads nowhere; wanted files only",
+    ),
+    "link to nothing for a rater": ("masks/zoe", dangling, f"is a link that leads nowhere; wanted {FOLDER}"),
+    "link to nothing for all masks": ("masks", dangling, "is a link that leads nowhere; wanted a folder"),
+    "link to itself": ("truth", lambda path: path.symlink_to(path), "is a link that leads nowhere; wanted a folder"),
+}
+
+
+@pytest.fixture
+def soon():
+    """Ends a test that waits for a writer who never comes."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it hangs"))
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+def test_what_is_no_file_is_told_and_not_opened(pictures, soon, name):
+    place, make, fault = NO_FILES[name]
+    path = pictures / place
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    assert [str(fault) for fault in faults_of(pictures)] == [f"{place}: {fault}"]
+    require_told(pictures, f"{place}: {fault}")
+
+
+def test_links_to_files_and_folders_are_read(pictures, tmp_path_factory):
+    away = tmp_path_factory.mktemp("away")
+    shutil.move(pictures / "masks" / "anna", away / "anna")
+    (pictures / "masks" / "anna").symlink_to(away / "anna")
+    shutil.move(pictures / D00, away / "d00.png")
+    (pictures / D00).symlink_to(away / "d00.png")
+    assert faults_of(pictures) == ()
+
+
+NAMES = {
+    b"weird\n\x1b[31mname": r"weird\n\x1b[31mname",
+    "right\u202eleft".encode(): r"right\u202eleft",
+    b"latin\xe9": r"latin\udce9",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("place", ["images/{}.png", "masks/anna/{}.png", "masks/{}"])
+def test_names_that_could_garble_a_line_are_refused_and_shown_escaped(pictures, name, place):
+    path = os.fsencode(pictures) + b"/" + place.encode().replace(b"{}", name)
+    try:
+        os.mkdir(path) if place.endswith("{}") else shutil.copy(pictures / D00, path)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    shown = place.format(NAMES[name])
+    require_told(pictures, f"{shown}: has a name with control characters or damaged ones; wanted a name of plain text")
+    found = survey(pictures)
+    assert len(found.faults) == 1
+    assert "\x1b" not in str(found.faults[0]) + "".join(found.notes) + str(found.summary)
+
+
+def test_a_folder_with_such_a_name_is_shown_escaped(tmp_path):
+    root = write_discs(tmp_path / "a\nb", cases=2)
+    cut(root / D00)
+    with pytest.raises(DataError) as caught:
+        load_own(root, "train")
+    assert str(caught.value).startswith(f"{tmp_path}/a\\nb/{D00}: is cut short")
+    with pytest.raises(DataError, match=r"c\\nd is not a folder"):
+        faults_of(tmp_path / "c\nd")
+
+
 V0 = "masks/anna/v0.nii.gz"
 LIES = "16 x 16 x 3 voxels LPS of 0.5 x 0.75 x 3 mm from (10, 20, -30) mm"
 VOLUMES = {
@@ -249,9 +368,9 @@ def test_notes_and_counts_are_told_apart_from_faults(tmp_path):
         "the licence is not stated",
         "rater 'idle' judged no case",
         "patients are dealt by the hash of their names (60% train, 20% validate, 20% test)",
-        "1 images repeat another of the same split",
+        "1 image of the same bytes as another of the same split",
         "to 16 x 16",
-        "1 masks lie up to 0.0001 mm off their image",
+        "1 mask up to 0.0001 mm off the image",
     ):
         assert words in told
     assert found.summary | {"splits": None} == {
@@ -272,7 +391,7 @@ def test_volumes_that_do_not_say_how_they_lie_and_images_alone_are_notes(tmp_pat
     (tmp_path / "images" / "a.nii").write_bytes(image.to_bytes())
     settings(tmp_path, "window = [0, 1]")
     told = " ".join(survey(tmp_path).notes)
-    assert "1 volumes do not say which way they lie: their third axis is taken as feet to head" in told
+    assert "1 volume without a direction: the third axis is taken as feet to head" in told
     assert "there are no masks" in told
 
 

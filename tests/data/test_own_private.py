@@ -48,6 +48,7 @@ def nifti(path, array):
 
 
 WRITERS = {"png": png, "tif": tiff, "nii": nifti}
+FAULTY = {"png": 12, "tif": 10, "nii": 8}  # of 12 places to damage, those that must be noticed
 
 
 @pytest.fixture(params=WRITERS)
@@ -81,22 +82,53 @@ def test_stores_logs_and_maps_do_not_name_who_the_files_name(named, tmp_path, ca
     assert CANARY not in repr(survey(root)) + caplog.text + "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize("where", range(0, 100, 9))
-def test_errors_do_not_name_who_the_files_name(named, where, caplog, capfd):
+def chain(error):
+    """An error and all that led to it, shown or not."""
+    return [] if error is None else [error, *chain(error.__cause__), *chain(error.__context__)]
+
+
+def damaged(content, where):
+    """The name's first letters at a place in percent; at even places they end what is cut short there."""
+    place = where * len(content) // 100
+    after = content[place + 6 :] if where % 2 else b""
+    return content[:place] + CANARY[:6].encode() + after  # damage that an error might repeat
+
+
+def test_errors_do_not_name_who_the_files_name(named, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     root, ending = named
-    for folder in ("images", "masks/anna"):
-        path = root / folder / f"a0.{ending}"
-        content = bytearray(path.read_bytes())
-        place = where * len(content) // 100
-        content[place : place + 6] = CANARY[:6].encode()  # damage that an error might repeat
-        path.write_bytes(content if where % 2 else content[: place + 6])
-    found = survey(root)
-    if found.faults:
-        with pytest.raises(DataError) as caught:
-            load_own(root, "train")
-        error: BaseException | None = caught.value
-        while error is not None:
-            assert CANARY[:4] not in f"{error!r}"
-            error = error.__cause__
-    assert CANARY[:4] not in repr(found) + caplog.text + "".join(capfd.readouterr())
+    paths = [root / folder / f"a0.{ending}" for folder in ("images", "masks/anna")]
+    whole = {path: path.read_bytes() for path in paths}
+    faulty = 0
+    for where in range(0, 100, 9):
+        for path in paths:
+            path.write_bytes(damaged(whole[path], where))
+        found = survey(root)
+        assert CANARY[:4] not in repr(found)
+        if found.faults:
+            faulty += 1
+            with pytest.raises(DataError) as caught:
+                load_own(root, "train")
+            assert all(CANARY[:4] not in f"{error!r}{vars(error)}" for error in chain(caught.value))
+    assert faulty >= FAULTY[ending]
+    assert CANARY[:4] not in caplog.text + "".join(capfd.readouterr())
+
+
+DAMAGED = {
+    "table that is no text": ("cases.csv", b"case,split\na0,train\n" + CANARY.encode() + b"\xff,test\n"),
+    "table with an open quote": ("cases.csv", b'case,split\n"' + CANARY.encode()),
+    "settings that are no text": ("dataset.toml", b"title = '" + CANARY.encode() + b"\xff'"),
+    "settings that do not parse": ("dataset.toml", b"title = '" + CANARY.encode()),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_table_or_settings_that_cannot_be_read_are_not_repeated(named, name):
+    root, _ = named
+    place, content = DAMAGED[name]
+    (root / place).write_bytes(content)
+    assert survey(root).faults[0].path == place
+    assert CANARY not in repr(survey(root))
+    with pytest.raises(DataError) as caught:
+        load_own(root, "train")
+    assert all(CANARY not in f"{error!r}{vars(error)}" for error in chain(caught.value))
