@@ -90,7 +90,6 @@ def _fill(folder: Path, archive: Path, below: tuple[str, ...], limits: Limits) -
     files, top = 0, None
     with contextlib.closing(_readable(archive, _entries(archive, meter))) as entries:
         for entry in entries:
-            meter.count_entry()
             if fault := _fault_of_name(entry.name):
                 _refuse(archive, entry, fault)
             parts = tuple(part for part in entry.name.removesuffix("/").split("/") if part != ".")
@@ -183,8 +182,8 @@ class _Meter:
         self.archive, self.limits = archive, limits
         self.entries = self.unpacked = 0
 
-    def count_entry(self) -> None:
-        self.entries += 1
+    def count_entries(self, entries: int = 1) -> None:
+        self.entries += entries
         most = self.limits.entries
         require(self.entries <= most, f"{self.archive} holds more than {most} files and folders", DataError)
 
@@ -212,6 +211,7 @@ def _entries(archive: Path, meter: _Meter) -> Iterator[Entry]:
 def _zip_entries(raw: IO[bytes], meter: _Meter) -> Iterator[Entry]:
     packed, size = 0, os.fstat(raw.fileno()).st_size
     with zipfile.ZipFile(raw) as archive:
+        meter.count_entries(len(archive.infolist()))
         for info in archive.infolist():
 
             def pieces(info: zipfile.ZipInfo = info, before: int = packed) -> Iterator[bytes]:
@@ -300,6 +300,7 @@ def _tar_entries(stream: _Forward, meter: _Meter) -> Iterator[Entry]:
         raise DataError(f"{meter.archive} is no zip and no tar archive, or its start is damaged: {error}") from error
     with archive:
         for member in archive:
+            meter.count_entries()
 
             def pieces(member: tarfile.TarInfo = member) -> Iterator[bytes]:
                 content = archive.extractfile(member)
