@@ -252,6 +252,7 @@ class _Gunzip:
         return self.raw.tell() - len(self.rest)
 
     def read(self, size: int) -> bytes:
+        """The next `size` bytes of the content, fewer at its end."""
         plain = b""
         while len(plain) < size and not self.ended:
             piece = self.decoder.decompress(self.rest, size - len(plain))

@@ -49,10 +49,10 @@ def test_without_files_the_embedded_digits_are_taken(nowhere):
 
 
 def test_embedded_digits_are_made_once_wherever_one_stands(nowhere, tmp_path, monkeypatch):
-    catalog.load("digit-annotators", "test")
+    first = catalog.load("digit-annotators", "test")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("labutils.data.digit_annotators.embedded_digits", lambda: pytest.fail("made again"))
-    catalog.load("digit-annotators", "test")
+    assert catalog.load("digit-annotators", "test").manifest == first.manifest
 
 
 def test_raters_are_the_annotators_and_all_present(nowhere):
