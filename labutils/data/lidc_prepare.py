@@ -88,7 +88,8 @@ def prepare_lidc(
             was made with other settings, or another process is at work on it.
         ConfigError: the settings are not as `PrepareConfig` wants them.
     """
-    config, out, dicom = config or PrepareConfig(), Path(out), Path(dicom)
+    # absolute, as a worker that is used again may stand in another folder
+    config, out, dicom = config or PrepareConfig(), Path(out).absolute(), Path(dicom).absolute()
     inside = out.resolve().is_relative_to(dicom.resolve())
     require(not inside, f"{out} lies inside of {dicom}, which is only read; choose another folder", DataError)
     split = read_split(SPLIT_FILE) if split is None else split

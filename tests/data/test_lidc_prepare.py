@@ -80,6 +80,15 @@ def test_two_workers_give_the_same_bytes(prepared, lidc_dicom, tmp_path):
     assert contents(tmp_path / "lidc") == contents(prepared[0])
 
 
+def test_relative_paths_hold_in_workers_that_began_elsewhere(lidc_dicom, tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        os.symlink(lidc_dicom, "dicom")
+        assert not prepare_lidc("dicom", "lidc", FOUR, workers=2).skipped
+        assert (tmp_path / name / "lidc" / "lidc_four").is_dir()
+
+
 def test_killed_twice_and_started_again_it_gives_the_same_bytes(prepared, lidc_dicom, tmp_path):
     out, working = tmp_path / "lidc", tmp_path / "lidc.unfinished"
     command = [sys.executable, "-c", PREPARE, str(lidc_dicom), str(out)]
