@@ -84,9 +84,10 @@ def test_relative_paths_hold_in_workers_that_began_elsewhere(lidc_dicom, tmp_pat
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        os.symlink(lidc_dicom, "dicom")
-        assert not prepare_lidc("dicom", "lidc", FOUR, workers=2).skipped
-        assert (tmp_path / name / "lidc" / "lidc_four").is_dir()
+        os.symlink(lidc_dicom, f"dicom-{name}")
+        report = prepare_lidc(f"dicom-{name}", f"lidc-{name}", FOUR, workers=2)
+        assert not report.skipped
+        assert len(list(Path(f"lidc-{name}").rglob("*_l0.png"))) == report.forms["four"].kept > 0
 
 
 def test_killed_twice_and_started_again_it_gives_the_same_bytes(prepared, lidc_dicom, tmp_path):
