@@ -202,18 +202,22 @@ def data_prepare_lidc(
     split: Annotated[
         Path | None, typer.Option("--split", metavar="FILE", help="patients of each split, as JSON; else by hash")
     ] = None,
+    any_totals: Annotated[
+        bool, typer.Option("--any-totals", help="accept other totals of the whole collection than the published ones")
+    ] = False,
     config: Config = None,
     assignments: Assignments = None,
 ) -> None:
     """Turn DICOM files of LIDC-IDRI into crops with every radiologist's mask, in two published forms.
 
-    Settings are crops.* and four.*, such as --set crops.min_readers=3.
+    Work is done in OUT.unfinished, which becomes OUT once it is whole; a command that was stopped goes on when it is
+    given again. Settings are crops.* and four.*, such as --set crops.min_readers=3.
     """
     from labutils.cli import prepare as command
     from labutils.cli.settings import read_tables
 
     settings = read_tables(config, assignments or (), command.TABLES)
-    command.prepare(command.Request(dicom, out, forms or [], split, workers), settings)
+    command.prepare(command.Request(dicom, out, forms or [], split, workers, any_totals), settings)
 
 
 @data_app.command("make-twin", epilog=RESEARCH_USE)

@@ -11,10 +11,16 @@ import typer
 from labutils.core.config import from_dict
 from labutils.core.words import quantity
 from labutils.data.lidc_prepare import PrepareConfig, prepare_lidc
-from labutils.data.lidc_report import FILTERS, FORMS, FormReport, Report, compared_with_published
+from labutils.data.lidc_report import (
+    FILTERS,
+    FORMS,
+    FormReport,
+    Report,
+    compared_with_published,
+    require_published_totals,
+)
 from labutils.data.lidc_scans import SCANS
 from labutils.data.splits import read_split
-from labutils.data.working_folder import working_folder
 
 TABLES = ("crops", "four")  # of settings
 
@@ -27,14 +33,14 @@ class Request(NamedTuple):
     forms: list[str]  # [] for all
     split_file: Path | None
     workers: int
+    any_totals: bool  # whether the whole collection may have other totals than the published ones
 
 
 def prepare(request: Request, settings: Mapping[str, Any]) -> None:
     """Prepare every scan and say what each filter removed; see `labutils.data.lidc_prepare.prepare_lidc`."""
-    dicom, out, forms, split_file, workers = request
+    dicom, out, forms, split_file, workers, any_totals = request
     config = from_dict(PrepareConfig, {**settings, **({"forms": forms} if forms else {})}, "prepare-lidc")
     split = None if split_file is None else read_split(split_file)
-    typer.echo(f"working in {working_folder(out)}; when it is stopped, the same command goes on")
     report = prepare_lidc(dicom, out, config, split=split, workers=workers, progress=True)
     typer.echo(f"{quantity(report.scans, 'scan')} prepared, {len(report.skipped)} skipped")
     for scan, reason in report.skipped.items():
@@ -46,18 +52,21 @@ def prepare(request: Request, settings: Mapping[str, Any]) -> None:
     if report.skipped:
         typer.echo(f"mend what was skipped and give the same command again: {out} is opened for what it lacks")
     if config.four == PrepareConfig().four:  # other settings have no published totals
-        typer.echo("\n".join(_compared(report)))
+        _compare(report, out, any_totals)
 
 
-def _compared(report: Report) -> list[str]:
-    """The published totals beside ours, or why they are not compared."""
+def _compare(report: Report, out: Path, any_totals: bool) -> None:
+    """Show the published totals beside ours, or say why they are not compared, and refuse others."""
     if "four" in report.forms and report.scans < SCANS:
-        return [f"totals are compared with the published ones when all {SCANS:,} scans are prepared"]
-    return [
-        f"{one.what:<10}{one.found[0]:>8,} images of {one.found[1]} patients; published {one.published[0]:,} of "
-        f"{one.published[1]}: {'equal' if one.found == one.published else 'DIFFERENT'}"
-        for one in compared_with_published(report)
-    ]
+        typer.echo(f"totals are compared with the published ones when all {SCANS:,} scans are prepared")
+    for one in compared_with_published(report):
+        typer.echo(f"{one.what:<10}{_total(one.found)}; published {_total(one.published)}")
+    if not any_totals:
+        require_published_totals(report, out / FORMS["four"])
+
+
+def _total(counts: tuple[int, int]) -> str:
+    return f"{counts[0]:,} images of {counts[1]} patients"
 
 
 def _table(folder: Path, name: str, form: FormReport) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labutils.core.checks import DataError
 from labutils.core.files import atomic_write, read_json, sha256_of_bytes, write_json
 from labutils.data import lidc_four, lidc_native, lidc_resampled
 from labutils.data.dicom_twin import WHAT
@@ -72,6 +73,23 @@ def compared_with_published(report: Report) -> list[Compared]:
             for split, published in lidc_four.EXPECTED.items()
         ]
     return rows
+
+
+def require_published_totals(report: Report, folder: Path) -> None:
+    """Assert that the whole collection gave as many lesion crops as published, as `compared_with_published` counts.
+
+    Args:
+        report: of a preparation with the published settings.
+        folder: of the form, for the sentence.
+    Raises:
+        DataError: a total differs. What was prepared stays.
+    """
+    for what, found, published in compared_with_published(report):
+        if found != published:
+            raise DataError(
+                f"{folder} is whole and stays, but holds {found[0]:,} images of {found[1]} patients in {what!r}, and "
+                f"{published[0]:,} of {published[1]} were published; wanted as many (or --any-totals)"
+            )
 
 
 def read_report(folder: Path, names: Sequence[str], foreign: int) -> Report:

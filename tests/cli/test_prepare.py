@@ -2,9 +2,10 @@
 
 import re
 
+from labutils.cli import prepare
 from labutils.data import catalog
 from labutils.data.dicom_twin import write_scan
-from labutils.data.lidc_report import FILTERS
+from labutils.data.lidc_report import FILTERS, FormReport, Report
 from tests.cli.asking import ask, refused
 
 
@@ -14,7 +15,6 @@ def test_one_command_makes_both_forms_and_says_what_was_removed(tmp_path):
     settings = ("--set", "crops.min_readers=1", "--set", "crops.area_px=null")
     answer = ask("data", "prepare-lidc", tmp_path / "dicom", out, *settings)
     assert answer.code == 0, answer
-    assert f"working in {out}.unfinished" in answer.out
     assert "1 scan prepared, 0 skipped\n" in answer.out
     assert "compared with the published ones when all 1,018 scans" in answer.out
     for filters in FILTERS.values():
@@ -37,3 +37,17 @@ def test_what_cannot_be_prepared_is_refused(tmp_path):
     assert "no setting 'radius'" in refused(*command, "--set", "crops.radius=1")
     assert "wanted one or more of crops, four" in refused(*command, "--form", "pickle")
     assert not (tmp_path / "out").exists()
+
+
+def test_other_totals_than_the_published_ones_are_an_error_unless_accepted(tmp_path, monkeypatch):
+    kept = {"train": 8843, "validate": 1993, "test": 1979}
+    patients = {"train": 530, "validate": 111, "test": 103}
+    report = Report(1018, {}, 0, {"four": FormReport(12815, {}, kept, patients)})
+    monkeypatch.setattr(prepare, "prepare_lidc", lambda *_, **__: report)
+    command = ("data", "prepare-lidc", tmp_path, tmp_path / "out", "--form", "four")
+    answer = ask(*command)
+    assert answer.code == 2
+    assert re.search(r"all +12,815 images of 744 patients; published 12,816 images of 744 patients\n", answer.out)
+    assert "wanted as many (or --any-totals)" in answer.err
+    assert ask(*command, "--any-totals").code == 0
+    assert ask(*command, "--set", "four.outline=false").code == 0

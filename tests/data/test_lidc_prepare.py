@@ -17,7 +17,7 @@ from labutils.data import catalog, lidc_report
 from labutils.data.lidc_crops import read_metadata
 from labutils.data.lidc_native import NativeConfig
 from labutils.data.lidc_prepare import SPLIT_FILE, PrepareConfig, prepare_lidc
-from labutils.data.lidc_report import FormReport, Report, compared_with_published
+from labutils.data.lidc_report import FormReport, Report, compared_with_published, require_published_totals
 from labutils.data.splits import read_split
 from labutils.data.working_folder import working_folder
 from tests.data.canaries import found_in, plant
@@ -300,6 +300,16 @@ def test_the_whole_collection_is_compared_with_the_published_totals():
     assert all(row.found == row.published for row in rows)
     assert compared_with_published(published._replace(scans=1017)) == []
     assert compared_with_published(published._replace(forms={})) == []
+
+
+def test_other_totals_of_the_whole_collection_are_refused(tmp_path):
+    published = report_of(1018, (8843, 1993, 1980), (530, 111, 103))
+    require_published_totals(published, tmp_path)
+    with pytest.raises(DataError, match=r"12,815 images of 744 patients in 'all', and 12,816 of 744"):
+        require_published_totals(report_of(1018, (8843, 1993, 1979), (530, 111, 103)), tmp_path)
+    with pytest.raises(DataError, match=r"8,842 images of 530 patients in 'train', and 8,843 of 530"):
+        require_published_totals(report_of(1018, (8842, 1994, 1980), (530, 111, 103)), tmp_path)
+    require_published_totals(report_of(1017, (1, 1, 1), (1, 1, 1)), tmp_path)  # a part of the collection has none
 
 
 def test_nothing_that_identifies_a_person_leaves_the_headers(dicom, tmp_path, caplog, capfd):
