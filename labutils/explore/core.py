@@ -1,43 +1,97 @@
-"""The wiring that every explorer shares: controls on one side, a pure `render` on the other, no state in between."""
+"""What every explorer shares: one module of JavaScript, all its data beside it, and two ways to carry them.
+
+An explorer works where no Python runs: what its controls change is computed by its module from data that were packed
+when it was made. A widget manager carries it in JupyterLab and on pages (anywidget); `as_html` carries the same module
+where there is none. Python reads what a reader has chosen from ``value``, and may set it.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import base64
+import html
+import json
+import uuid
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import ipywidgets as widgets
-from matplotlib.figure import Figure
+import anywidget
+import numpy as np
+import traitlets
 
-from labutils.core.checks import require
+from labutils.core.checks import InputError, require
+
+_FOLDER = Path(__file__).parent
 
 
-def explorer(render: Callable[..., Figure], **controls: widgets.Widget) -> widgets.VBox:
-    """Controls above a picture that follows them; needs a running kernel.
+def module(name: str) -> str:
+    """The ES module of an explorer: what all share, then its own file, then what a widget manager asks for."""
+    return f"{_source(name)}\nexport default carry(mount);\n"
+
+
+class Explorer(anywidget.AnyWidget):
+    """Base of all explorers; a subclass sets ``_esm = module(name)`` and ``name``, and packs its data.
+
+    Traits: ``data``, plain values that JSON can hold, with a "title"; ``value``, what the controls are set to. A new
+    value must have the same keys; the page follows it.
+    """
+
+    _css = (_FOLDER / "kit.css").read_text(encoding="utf-8")
+    name = ""  # of the module's file
+    data = traitlets.Dict().tag(sync=True)
+    value = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, data: Mapping[str, Any], value: Mapping[str, Any]) -> None:
+        require(data.get("title"), "the explorer's data has no title; screen readers need one", InputError)
+        super().__init__(data=dict(data), value=dict(value))
+
+    @traitlets.validate("value")
+    def _same_keys(self, proposal: Any) -> dict[str, Any]:
+        given, wanted = proposal["value"], self.value
+        if wanted and set(given) != set(wanted):
+            raise InputError(f"value has the keys {sorted(given)}; wanted {sorted(wanted)}")
+        return given
+
+
+class as_html:  # noqa: N801 - reads as a verb where it is used, and must be an object for a notebook to show it
+    """An explorer as plain HTML, for pages and hosts without a widget manager; Python learns nothing from it."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+
+    def _repr_html_(self) -> str:
+        explorer, place = self._explorer, f"lu-{uuid.uuid4().hex}"
+        given = ", ".join(json.dumps(one).replace("</", r"<\/") for one in (explorer.data, explorer.value))
+        title = html.escape(str(explorer.data["title"]))
+        return (
+            f'<div id="{place}"><noscript>{title}: moving it needs JavaScript.</noscript></div>\n'
+            f"<style>{explorer._css}</style>\n<script>(() => {{\n{_source(explorer.name)}\n"
+            f'mount(document.getElementById("{place}"), {given}, () => {{}});\n}})();</script>'
+        )
+
+
+def pack(array: np.ndarray, *, smooth: bool = False) -> dict[str, Any]:
+    """An array for an explorer's module, compressed without loss.
 
     Args:
-        render: a pure function from the controls' values, by name, to a figure.
-        controls: one widget with a ``value`` for each argument of `render`.
+        array: uint8, any shape with at least one axis.
+        smooth: neighbors along the last axis are alike, as in images: steps between them compress better.
     Returns:
-        A box that a notebook displays: the controls in the order given, then the picture.
+        ``shape``, ``bytes`` (base64 of zlib) and ``delta``, as kit.js unpacks them.
     Raises:
-        InputError: there is no control, or one has no value.
+        InputError: the array is not uint8, or has no axis.
     """
-    require(len(controls) > 0, "explorer was given no control; wanted one for each argument of render")
-    for name, control in controls.items():
-        require(control.has_trait("value"), f"control {name!r} has no value to follow")
-    picture = widgets.Image(format="png")
-
-    def refresh(_change: object = None) -> None:
-        figure = render(**{name: control.value for name, control in controls.items()})
-        picture.value = _png(figure)
-
-    for control in controls.values():
-        control.observe(refresh, names="value")
-    refresh()
-    return widgets.VBox([*controls.values(), picture])
+    require(array.dtype == np.uint8 and array.ndim > 0, f"array is {array.dtype} {array.shape}; wanted uint8")
+    stored = np.diff(array, axis=-1, prepend=np.zeros_like(array[..., :1])) if smooth else array
+    packed = zlib.compress(np.ascontiguousarray(stored).tobytes(), level=9)
+    return {"shape": list(array.shape), "bytes": base64.b64encode(packed).decode("ascii"), "delta": smooth}
 
 
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+def pack_images(images: np.ndarray) -> dict[str, Any]:
+    """Gray images, float (N, H, W) in [0, 1], packed with 256 steps of gray."""
+    return pack(np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8), smooth=True)
+
+
+def _source(name: str) -> str:
+    return "\n".join((_FOLDER / file).read_text(encoding="utf-8") for file in ("kit.js", f"{name}.js"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -175,21 +177,34 @@ def _mark(rater: int, present: bool, drew: bool, label: str) -> Line2D:
     )
 
 
-def scale_bar(ax: Axes, spacing_mm: tuple[float, ...] | None, columns: int) -> None:
-    """A bar of a round length in the lower left: millimeters where the spacing is known, else pixels.
+class Bar(NamedTuple):
+    """A scale bar: how long it is, in which unit, and how many pixels that makes."""
+
+    length: int
+    unit: str  # "mm" or "px"
+    pixels: float
+
+
+def bar_length(spacing_mm: tuple[float, ...] | None, columns: int) -> Bar:
+    """The longest bar of a round length that takes at most a third of a picture.
 
     Args:
-        ax: axes in pixel coordinates.
-        spacing_mm: (row, column) size of a pixel, or None.
-        columns: width of the picture in pixels; the bar takes at most a third of it.
+        spacing_mm: (row, column) size of a pixel, or None for a bar in pixels.
+        columns: width of the picture in pixels.
     """
     step = spacing_mm[-1] if spacing_mm is not None else 1.0
     fitting = [length for length in NICE_LENGTHS if length / step <= columns / 3]
     length = fitting[-1] if fitting else NICE_LENGTHS[0]
+    return Bar(length, "px" if spacing_mm is None else "mm", length / step)
+
+
+def scale_bar(ax: Axes, spacing_mm: tuple[float, ...] | None, columns: int) -> None:
+    """Draw the bar of `bar_length` in the lower left of axes in pixel coordinates."""
+    bar = bar_length(spacing_mm, columns)
     low, left = ax.get_ylim()[0], ax.get_xlim()[0]
     height = abs(ax.get_ylim()[0] - ax.get_ylim()[1])
     x, y = left + 0.04 * columns, low - 0.05 * height
     rim = casing("", 2)
-    ax.plot([x, x + length / step], [y, y], color="white", linewidth=2, solid_capstyle="butt", path_effects=rim)
-    text = f"{length} {'mm' if spacing_mm is not None else 'px'}"
+    ax.plot([x, x + bar.pixels], [y, y], color="white", linewidth=2, solid_capstyle="butt", path_effects=rim)
+    text = f"{bar.length} {bar.unit}"
     ax.text(x, y - 0.02 * height, text, color="white", fontsize=7.5, va="bottom", path_effects=rim)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -123,29 +120,6 @@ def case_strip(cases: Sequence[Case], *, columns: int = 4, labels: Sequence[str]
     return figure
 
 
-def agreement_map(
-    votes: np.ndarray, raters: int, *, image: np.ndarray | None = None, spacing_mm: Spacing = None
-) -> Figure:
-    """How many raters marked each pixel, over the image; pixels that nobody marked stay bare.
-
-    Args:
-        votes: integer (H, W), 0 to `raters`.
-        raters: number of raters that judged the case; at most eight have one color step each.
-        image: float (C, H, W) or (H, W) in [0, 1], or None for a blank ground.
-        spacing_mm: (row, column) for the scale bar; None gives pixels.
-    Raises:
-        InputError: more votes than raters, or shapes that are not (H, W).
-    """
-    votes = np.asarray(votes)
-    require_shape("votes", votes, "HW")
-    require(raters > 0 and votes.min() >= 0 and votes.max() <= raters, f"votes must run from 0 to raters = {raters}")
-    figure, axes = new_figure(panel=(4.2, 3.4))
-    ax = axes[0, 0]
-    show_image(ax, np.zeros(votes.shape) if image is None else image, spacing_mm)
-    _draw_votes(ax, votes, raters)
-    return figure
-
-
 def maps_on_image(
     image: np.ndarray, maps: Mapping[str, np.ndarray], label: str, *, spacing_mm: Spacing = None
 ) -> Figure:
@@ -168,31 +142,6 @@ def maps_on_image(
         shown = ax.imshow(np.ma.masked_equal(values, 0), cmap=AGREEMENT_MAP, vmin=0, vmax=1, alpha=0.85)
         corner_label(ax, name)
     figure.colorbar(shown, ax=list(axes.flat), label=label, shrink=0.85).outline.set_visible(False)
-    return figure
-
-
-def outlines_and_votes(cases: Sequence[Case], *, shown: Sequence[bool] | None = None) -> Figure:
-    """Chosen raters' outlines beside their votes, one row a 2D case: what a reader of the book explores.
-
-    Args:
-        cases: 2D cases with the same number of raters.
-        shown: R, which raters to draw and count; None for all. An absent rater is neither drawn nor counted.
-    Raises:
-        InputError: there is no case, or `shown` does not name every rater once.
-    """
-    require(len(cases) > 0, "cases is empty; wanted at least one case")
-    figure, axes = new_figure(len(cases), 2, panel=(3.1, 2.75))
-    for (left, right), case in zip(axes, cases, strict=True):
-        masks, present = check_raters(case.masks, case.present)
-        chosen = np.ones(len(masks), dtype=bool) if shown is None else np.asarray(shown, dtype=bool)
-        require_shape("shown", chosen, "R", R=len(masks))
-        counted = chosen & present
-        show_image(left, case.image, case.spacing_mm)
-        draw_raters(left, masks, counted)
-        rater_marks(left, masks, present, shown=chosen)
-        show_image(right, case.image, case.spacing_mm)
-        _draw_votes(right, masks[counted].sum(0), int(counted.sum()))
-    figure.legend(handles=mark_handles(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -275,24 +224,6 @@ def validation_pictures(
 def corner_label(ax: Axes, text: str) -> None:
     """A few words in the upper left of a picture, readable on any tissue."""
     ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=7.5, color="white", path_effects=casing("", 2))
-
-
-def _draw_votes(ax: Axes, votes: np.ndarray, raters: int) -> None:
-    """Votes as colors with a bar beside them; one step a rater up to eight raters. Nothing where nobody is counted."""
-    if raters == 0:
-        return
-    # The darkest quarter of the map is left out, to stand off dark tissue; all raters agreeing is the brightest color.
-    places = np.linspace(0.25, 1, raters) if raters > 1 else np.ones(2)
-    colors = ListedColormap(matplotlib.colormaps[AGREEMENT_MAP](places))
-    stepped = raters <= 8
-    norm: Normalize = BoundaryNorm(np.arange(0.5, raters + 1), colors.N) if stepped else Normalize(0, raters)
-    ax.imshow(np.ma.masked_equal(votes, 0), cmap=colors, norm=norm, alpha=0.85, aspect=ax.get_aspect())
-    bar = ax.figure.colorbar(ScalarMappable(norm, colors), ax=ax, shrink=0.85)
-    bar.set_label(f"raters who marked the pixel (of {raters})")
-    if stepped:
-        bar.set_ticks(range(1, raters + 1))
-        bar.ax.tick_params(length=0)
-    bar.outline.set_visible(False)
 
 
 def _grid(pictures: int, columns: int) -> tuple[Figure, np.ndarray]:

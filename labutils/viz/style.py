@@ -80,6 +80,11 @@ def rater_style(rater: int) -> RaterStyle:
     return RaterStyle(RATER_COLORS[color], RATER_LINES[cycle % len(RATER_LINES)])
 
 
+def dashes(line: str) -> list[float]:
+    """A line style as lengths of dash and gap in points, for a line of 2 points; [] for a solid line."""
+    return {"-": [], "--": [7.4, 3.2], ":": [2.0, 3.3], "-.": [12.8, 3.2, 2.0, 3.2]}[line]
+
+
 def casing(color: str, width: float) -> list[AbstractPathEffect]:
     """A rim of the other brightness around a line of `width` points, so it shows on dark and light tissue."""
     dark = color == TRUTH_COLOR

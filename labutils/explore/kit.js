@@ -1,0 +1,234 @@
+// What every explorer shares: its frame, its controls, its pictures. Plain functions without imports; the explorer's own
+// file follows with `mount(root, data, value, changed)`, and labutils/explore/core.py joins the two into one module.
+
+const HELD = "data-lm-suppress-shortcuts"; // on the focused element itself, or JupyterLab takes the arrow keys
+
+// ---- carrying: the same `mount` under a widget manager, or called by the page itself -------------------------------
+
+function carry(mount) {
+  return {
+    render({ model, el }) {
+      const set = mount(el, model.get("data"), model.get("value"), (value) => {
+        model.set("value", value);
+        model.save_changes();
+      });
+      const follow = () => set(model.get("value"));
+      model.on("change:value", follow);
+      return () => model.off("change:value", follow);
+    },
+  };
+}
+
+// ---- the frame: values in, a redraw for each change, and the present state for whoever looks -----------------------
+
+function frame(root, name, data, value, changed) {
+  const box = add(root, "div", { class: "lu-explorer", role: "group", "aria-label": data.title });
+  box.dataset.explorer = name;
+  const self = {
+    box,
+    value: structuredClone(value),
+    followers: [], // each brings one control in line with the values
+    draw: () => ({}), // redraws everything and gives the numbers shown; set when all parts stand
+    set(given) {
+      Object.assign(self.value, structuredClone(given));
+      self.redraw();
+    },
+    redraw() {
+      self.followers.forEach((follow) => follow());
+      box.dataset.state = JSON.stringify({ ...self.value, ...self.draw() });
+    },
+    change(write) {
+      write(self.value);
+      self.redraw();
+      changed(structuredClone(self.value));
+    },
+  };
+  return self;
+}
+
+function add(parent, tag, attributes = {}, text = "") {
+  const node = document.createElement(tag);
+  for (const [name, given] of Object.entries(attributes)) node.setAttribute(name, given);
+  node.textContent = text;
+  parent.append(node);
+  return node;
+}
+
+// ---- controls: native elements, each with a name in words ----------------------------------------------------------
+
+// {name, label, min, max, step, read(value), write(value, number), words(number)}; min and max may be functions
+function slider(self, parent, given) {
+  const { name, label, step = 1, read, write, words = String } = given;
+  const row = add(parent, "label", { class: "lu-row" });
+  add(row, "span", { class: "lu-name" }, label);
+  const input = add(row, "input", { type: "range", step, "data-control": name, [HELD]: "true" });
+  const shown = add(row, "span", { class: "lu-value", "aria-hidden": "true" });
+  input.addEventListener("input", () => self.change((value) => write(value, Number(input.value))));
+  self.followers.push(() => {
+    const [min, max] = [given.min, given.max].map((end) => (typeof end === "function" ? end(self.value) : end));
+    Object.assign(input, { min, max, disabled: max <= min });
+    input.value = read(self.value);
+    shown.textContent = words(read(self.value));
+    input.setAttribute("aria-valuetext", shown.textContent);
+  });
+  return input;
+}
+
+// {name, label, read(value), write(value, yes), usable(value)}; gives the label, to which a swatch can be added
+function checkbox(self, parent, { name, label, read, write, usable = () => true }) {
+  const row = add(parent, "label", { class: "lu-check" });
+  const input = add(row, "input", { type: "checkbox", "data-control": name, [HELD]: "true" });
+  const words = add(row, "span", {}, label);
+  input.addEventListener("change", () => self.change((value) => write(value, input.checked)));
+  self.followers.push(() => {
+    input.checked = read(self.value);
+    input.disabled = !usable(self.value);
+  });
+  return { row, words };
+}
+
+// {name, label, options: [[value, words], ...], read(value), write(value, chosen)}; option values are text
+function choice(self, parent, { name, label, options, read, write }) {
+  const row = add(parent, "label", { class: "lu-row" });
+  add(row, "span", { class: "lu-name" }, label);
+  const input = add(row, "select", { "data-control": name, [HELD]: "true" });
+  for (const [value, words] of options) add(input, "option", { value }, words);
+  input.addEventListener("change", () => self.change((value) => write(value, input.value)));
+  self.followers.push(() => (input.value = read(self.value)));
+  return input;
+}
+
+// {name, label, press(value)}
+function button(self, parent, { name, label, press }) {
+  const input = add(parent, "button", { type: "button", "data-control": name, [HELD]: "true" }, label);
+  input.addEventListener("click", () => self.change(press));
+  return input;
+}
+
+// A number in words; screen readers hear it when it changes.
+function number(parent, name, label) {
+  const row = add(parent, "span", { class: "lu-number" });
+  add(row, "span", {}, `${label} `);
+  return add(row, "output", { "data-number": name });
+}
+
+// ---- arrays: uint8, compressed without loss ------------------------------------------------------------------------
+
+// {shape, bytes: base64 of zlib, delta: whether each byte is the step from its left neighbor} -> {shape, values}
+async function unpack({ shape, bytes, delta }) {
+  const packed = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const values = new Uint8Array(await new Response(stream).arrayBuffer());
+  if (delta) {
+    const width = shape[shape.length - 1];
+    for (let at = 0; at < values.length; at++) if (at % width) values[at] += values[at - 1];
+  }
+  return { shape, values };
+}
+
+// Plane `index` of an array whose last two axes are H, W.
+function plane({ shape, values }, index) {
+  const size = shape[shape.length - 2] * shape[shape.length - 1];
+  return values.subarray(index * size, (index + 1) * size);
+}
+
+// ---- pictures: one array pixel is `zoom` device pixels ----------------------------------------------------------------
+
+// A canvas of height x width array pixels; `widest` is its largest width on the page in CSS pixels.
+function picture(parent, { height, width, caption, widest = 300 }) {
+  const zoom = Math.max(1, Math.ceil((2 * widest) / width));
+  const box = add(parent, "figure", { class: "lu-picture", style: `max-width:${widest}px` });
+  const canvas = add(box, "canvas", { role: "img", width: width * zoom, height: height * zoom });
+  const words = add(box, "figcaption", {}, caption);
+  return { canvas, words, zoom, height, width, brush: canvas.getContext("2d") };
+}
+
+function blank(pic) {
+  pic.brush.setTransform(1, 0, 0, 1, 0, 0);
+  pic.brush.clearRect(0, 0, pic.canvas.width, pic.canvas.height);
+}
+
+// Fill the picture with pixels: `color(i)` gives [red, green, blue, alpha] of pixel i, or null for nothing.
+function paint(pic, color) {
+  const small = new OffscreenCanvas(pic.width, pic.height);
+  const brush = small.getContext("2d");
+  const image = brush.createImageData(pic.width, pic.height);
+  for (let i = 0; i < pic.width * pic.height; i++) {
+    const found = color(i);
+    if (found) image.data.set(found, 4 * i);
+  }
+  brush.putImageData(image, 0, 0);
+  pic.brush.imageSmoothingEnabled = false;
+  pic.brush.drawImage(small, 0, 0, pic.canvas.width, pic.canvas.height);
+}
+
+function paintGray(pic, values) {
+  paint(pic, (i) => [values[i], values[i], values[i], 255]);
+}
+
+// The boundary of a mask along pixel edges, with a rim of the other brightness, as the book's figures have it.
+function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0" }) {
+  const { zoom, brush } = pic;
+  const path = new Path2D();
+  const at = (row, column) =>
+    row >= 0 && column >= 0 && row < pic.height && column < pic.width && inside(row * pic.width + column);
+  for (let row = 0; row <= pic.height; row++)
+    for (let column = 0; column <= pic.width; column++) {
+      if (at(row, column) !== at(row - 1, column)) {
+        path.moveTo(column * zoom, row * zoom);
+        path.lineTo((column + 1) * zoom, row * zoom);
+      }
+      if (at(row, column) !== at(row, column - 1)) {
+        path.moveTo(column * zoom, row * zoom);
+        path.lineTo(column * zoom, (row + 1) * zoom);
+      }
+    }
+  const unit = pic.canvas.width / 300; // a CSS pixel of a picture at its usual size
+  brush.lineCap = "square";
+  for (const [style, wide, pattern] of [[rim, width + 1.4, []], [color, width, dash]]) {
+    brush.strokeStyle = style;
+    brush.lineWidth = wide * unit;
+    brush.setLineDash(pattern.map((part) => part * unit));
+    brush.stroke(path);
+  }
+  brush.setLineDash([]);
+}
+
+// A bar of a round length in the lower left; {length, unit, pixels}
+function scaleBar(pic, { length, unit, pixels }) {
+  const { brush, zoom, canvas } = pic;
+  const [x, y, size] = [0.04 * canvas.width, 0.95 * canvas.height, canvas.width / 24];
+  brush.font = `${size}px system-ui, sans-serif`;
+  for (const [color, wide] of [["#000000b0", size / 2.2], ["#ffffff", size / 6]]) {
+    brush.strokeStyle = brush.fillStyle = color;
+    brush.lineWidth = wide;
+    brush.beginPath();
+    brush.moveTo(x, y);
+    brush.lineTo(x + pixels * zoom, y);
+    brush.stroke();
+    brush.lineWidth = size / 4;
+    if (color !== "#ffffff") brush.strokeText(`${length} ${unit}`, x, y - size / 2);
+    else brush.fillText(`${length} ${unit}`, x, y - size / 2);
+  }
+}
+
+// What the colors of a picture mean, after its caption; [[color, words], ...]
+function key(pic, caption, entries) {
+  pic.words.textContent = caption;
+  for (const [color, words] of entries) {
+    add(pic.words, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
+    pic.words.append(words);
+  }
+}
+
+// A small line of color beside the words of a control.
+function swatch(row, color, dash) {
+  const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  for (const [name, given] of Object.entries({ width: 26, height: 10, "aria-hidden": "true", class: "lu-swatch" }))
+    mark.setAttribute(name, given);
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const drawn = { x1: 1, x2: 25, y1: 5, y2: 5, stroke: color, "stroke-width": 4, "stroke-dasharray": dash.join(" ") };
+  for (const [name, given] of Object.entries(drawn)) line.setAttribute(name, given);
+  mark.append(line);
+  row.insertBefore(mark, row.children[1]);
+}

@@ -1,0 +1,126 @@
+// Flip through cases: each rater's outline, the votes of those who are shown, and how well they stand for all.
+
+const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+const needed = (tenths, raters) => Math.floor((tenths * raters + 9) / 10); // the least v with 10 v >= t R
+
+function countVotes(bits, counted) {
+  const votes = new Uint8Array(bits.length);
+  for (const rater of counted) for (let i = 0; i < bits.length; i++) votes[i] += (bits[i] >> rater) & 1;
+  return votes;
+}
+
+// Dice of two vote maps, each cut at t tenths of its raters; nobody marks nothing, and two empty masks agree.
+function diceAt(tenths, mine, raters, theirs, everybody) {
+  const [need, all] = [needed(tenths, raters), needed(tenths, everybody)];
+  let [both, total] = [0, 0];
+  for (let i = 0; i < mine.length; i++) {
+    const [a, b] = [raters > 0 && mine[i] >= need, theirs[i] >= all];
+    both += a && b;
+    total += a + b;
+  }
+  return total ? (2 * both) / total : 1;
+}
+
+function drawBars(pic, dice, tenths, ink) {
+  const { brush, canvas } = pic;
+  const [w, h] = [canvas.width, canvas.height];
+  const step = w / (TENTHS.length + 0.4);
+  blank(pic);
+  brush.font = `${h / 10}px system-ui, sans-serif`;
+  brush.textAlign = "center";
+  TENTHS.forEach((t, place) => {
+    const x = (place + 0.7) * step;
+    const tall = 0.7 * h * dice[place];
+    brush.fillStyle = t === tenths ? "#0072b2" : "#8a8f98";
+    brush.fillRect(x - 0.35 * step, 0.86 * h - tall, 0.7 * step, Math.max(tall, 2));
+    brush.fillStyle = ink;
+    brush.fillText(dice[place].toFixed(2), x, 0.82 * h - tall);
+    brush.fillText(`.${t}`, x, 0.98 * h);
+  });
+}
+
+function mount(root, data, value, changed) {
+  const self = frame(root, "raters", data, value, changed);
+  const size = { height: data.height, width: data.width };
+  const present = (rater) => data.cases[self.value.case].present[rater];
+  slider(self, self.box, {
+    name: "case", label: "case", min: 0, max: data.cases.length - 1,
+    read: (v) => v.case, write: (v, to) => (v.case = to), words: (at) => data.cases[at].label,
+  });
+  const checks = add(self.box, "div", { class: "lu-checks" });
+  const said = data.raters.map((rater, r) => {
+    const { row, words } = checkbox(self, checks, {
+      name: `shown.${r}`, label: rater.name,
+      read: (v) => v.shown[r] && present(r), write: (v, yes) => (v.shown[r] = yes), usable: () => present(r),
+    });
+    swatch(row, rater.color, rater.dash);
+    return words;
+  });
+  const pictures = add(self.box, "div", { class: "lu-pictures" });
+  const left = picture(pictures, { ...size, caption: "what each rater drew" });
+  const right = picture(pictures, { ...size, caption: "votes" });
+  slider(self, self.box, {
+    name: "threshold", label: "threshold", min: 1, max: 9,
+    read: (v) => v.threshold, write: (v, to) => (v.threshold = to), words: (t) => `${t / 10} of the raters`,
+  });
+  const numbers = add(self.box, "div", { class: "lu-numbers" });
+  const [dice, score] = [number(numbers, "dice", "Dice with all raters at this threshold:"),
+    number(numbers, "score", "QUBIQ score, the mean of nine:")];
+  const bars = picture(self.box, { height: 24, width: 100, caption: "Dice at each of the nine thresholds", widest: 480 });
+
+  Promise.all([unpack(data.images), unpack(data.masks)]).then(([images, masks]) => {
+    self.draw = () => draw(plane(images, self.value.case), plane(masks, self.value.case));
+    self.redraw();
+  });
+
+  function draw(image, bits) {
+    const tall = data.cases[self.value.case].tall; // height of a pixel, in widths
+    for (const { canvas } of [left, right]) canvas.style.aspectRatio = data.width / (data.height * tall);
+    const all = data.raters.map((_, r) => r).filter(present);
+    const counted = all.filter((r) => self.value.shown[r]);
+    const [votes, theirs] = [countVotes(bits, counted), countVotes(bits, all)];
+    const found = TENTHS.map((t) => diceAt(t, votes, counted.length, theirs, all.length));
+    const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
+    drawOutlines(image, bits, counted);
+    drawVotes(image, votes, counted.length);
+    drawBars(bars, found, self.value.threshold, getComputedStyle(self.box).color);
+    say(bits, counted, found, mean);
+    return { dice: found, score: mean };
+  }
+
+  function drawOutlines(image, bits, counted) {
+    paintGray(left, image);
+    counted.forEach((r, place) => {
+      const width = 1.5 * (1 + (0.5 * (counted.length - 1 - place)) / Math.max(counted.length - 1, 1));
+      outline(left, (i) => Boolean((bits[i] >> r) & 1), { ...data.raters[r], width });
+    });
+    scaleBar(left, data.cases[self.value.case].bar);
+  }
+
+  function drawVotes(image, votes, raters) {
+    paintGray(right, image);
+    if (raters > 0) {
+      const colors = data.palettes[raters - 1];
+      paint(right, (i) => (votes[i] ? [...colors[votes[i] - 1], 217] : null));
+      const need = needed(self.value.threshold, raters);
+      outline(right, (i) => votes[i] >= need, { color: "#ffffff", width: 2 });
+    }
+    scaleBar(right, data.cases[self.value.case].bar);
+  }
+
+  function say(bits, counted, found, mean) {
+    data.raters.forEach((rater, r) => {
+      const drew = bits.some((one) => (one >> r) & 1);
+      said[r].textContent = rater.name + (!present(r) ? ": absent" : drew ? "" : ": saw nothing");
+    });
+    const [at, n] = [data.cases[self.value.case].label, counted.length];
+    left.canvas.setAttribute("aria-label", `${at}: outlines of ${n} of ${data.raters.length} raters`);
+    right.canvas.setAttribute("aria-label", `${at}: votes of ${n} raters, and the line around ${self.value.threshold / 10}`);
+    const votes = n ? data.palettes[n - 1].map((color, v) => [`rgb(${color})`, `${v + 1}`]) : [];
+    key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff;outline:1px solid", "cut"]] : [])]);
+    bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
+    dice.textContent = found[self.value.threshold - 1].toFixed(3);
+    score.textContent = mean.toFixed(3);
+  }
+  return self.set;
+}
