@@ -43,6 +43,9 @@ function frame(root, name, data, value, changed) {
       changed(structuredClone(self.value));
     },
   };
+  const look = new MutationObserver(() => (box.isConnected ? self.redraw() : look.disconnect()));
+  for (const node of [document.documentElement, document.body]) // where themes say whether a page is light or dark
+    look.observe(node, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
   return self;
 }
 
@@ -135,7 +138,7 @@ function plane({ shape, values }, index) {
 // ---- pictures: one array pixel is `zoom` device pixels ----------------------------------------------------------------
 
 // A canvas of height x width array pixels; `widest` is its largest width on the page in CSS pixels.
-function picture(parent, { height, width, caption, widest = 300 }) {
+function picture(parent, { height, width, caption, widest = 250 }) {
   const zoom = Math.max(1, Math.ceil((2 * widest) / width));
   const box = add(parent, "figure", { class: "lu-picture", style: `max-width:${widest}px` });
   const canvas = add(box, "canvas", { role: "img", width: width * zoom, height: height * zoom });
@@ -183,7 +186,7 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
         path.lineTo(column * zoom, (row + 1) * zoom);
       }
     }
-  const unit = pic.canvas.width / 300; // a CSS pixel of a picture at its usual size
+  const unit = pic.canvas.width / 250; // a CSS pixel of a picture at its usual size
   brush.lineCap = "square";
   for (const [style, wide, pattern] of [[rim, width + 1.4, []], [color, width, dash]]) {
     brush.strokeStyle = style;
@@ -202,14 +205,18 @@ function scaleBar(pic, { length, unit, pixels }) {
   for (const [color, wide] of [["#000000b0", size / 2.2], ["#ffffff", size / 6]]) {
     brush.strokeStyle = brush.fillStyle = color;
     brush.lineWidth = wide;
-    brush.beginPath();
-    brush.moveTo(x, y);
-    brush.lineTo(x + pixels * zoom, y);
-    brush.stroke();
+    line(brush, x, y, x + pixels * zoom, y);
     brush.lineWidth = size / 4;
     if (color !== "#ffffff") brush.strokeText(`${length} ${unit}`, x, y - size / 2);
     else brush.fillText(`${length} ${unit}`, x, y - size / 2);
   }
+}
+
+function line(brush, x0, y0, x1, y1) {
+  brush.beginPath();
+  brush.moveTo(x0, y0);
+  brush.lineTo(x1, y1);
+  brush.stroke();
 }
 
 // What the colors of a picture mean, after its caption; [[color, words], ...]
