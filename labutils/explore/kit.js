@@ -140,9 +140,9 @@ function plane({ shape, values }, index) {
 // A canvas of height x width array pixels; `widest` is its largest width on the page in CSS pixels.
 function picture(parent, { height, width, caption, widest = 250 }) {
   const zoom = Math.max(1, Math.ceil((2 * widest) / width));
-  const box = add(parent, "figure", { class: "lu-picture", style: `max-width:${widest}px` });
+  const box = add(parent, "div", { class: "lu-picture", style: `max-width:${widest}px` });
   const canvas = add(box, "canvas", { role: "img", width: width * zoom, height: height * zoom });
-  const words = add(box, "figcaption", {}, caption);
+  const words = add(box, "div", { class: "lu-caption" }, caption);
   return { canvas, words, zoom, height, width, brush: canvas.getContext("2d") };
 }
 

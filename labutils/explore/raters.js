@@ -67,7 +67,7 @@ function mount(root, data, value, changed) {
   const pictures = add(self.box, "div", { class: "lu-pictures" });
   const left = picture(pictures, { ...size, caption: "what each rater drew" });
   const right = picture(pictures, { ...size, caption: "votes" });
-  const bars = picture(pictures, { ...size, caption: "Dice with all raters at each threshold; dotted: mean" });
+  const bars = data.bars && picture(pictures, { ...size, caption: "Dice with all raters at each threshold; dotted: mean" });
   slider(self, self.box, {
     name: "threshold", label: "threshold", min: 1, max: 9,
     read: (v) => v.threshold, write: (v, to) => (v.threshold = to), words: (t) => `${t / 10} of the raters`,
@@ -91,7 +91,7 @@ function mount(root, data, value, changed) {
     const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
     drawOutlines(image, bits, counted);
     drawVotes(image, votes, counted.length);
-    drawBars(bars, found, mean, self.value.threshold);
+    if (bars) drawBars(bars, found, mean, self.value.threshold);
     say(bits, counted, found, mean);
     return { dice: found, score: mean };
   }
@@ -126,7 +126,7 @@ function mount(root, data, value, changed) {
     right.canvas.setAttribute("aria-label", `${at}: votes of ${n} raters, and the line around ${self.value.threshold / 10}`);
     const votes = n ? data.palettes[n - 1].map((color, v) => [`rgb(${color})`, `${v + 1}`]) : [];
     key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff;outline:1px solid", "cut"]] : [])]);
-    bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
+    if (bars) bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
     dice.textContent = found[self.value.threshold - 1].toFixed(3);
     score.textContent = mean.toFixed(3);
   }

@@ -58,13 +58,14 @@ class RatersExplorer(Explorer):
     name = "raters"
     _esm = module("raters")
 
-    def __init__(self, cases: Sequence[Case], *, case: int = 0, threshold: int = 5) -> None:
+    def __init__(self, cases: Sequence[Case], *, case: int = 0, threshold: int = 5, bars: bool = True) -> None:
         """Pack some cases.
 
         Args:
             cases: 2D, of one size, with one to eight raters; the first channel of an image is shown.
             case: which is shown first.
             threshold: 1 to 9, in tenths of the raters.
+            bars: show the Dice of all nine thresholds beside the pictures, which need less room without.
         Raises:
             InputError: there is no case, sizes differ, there are more raters, or a start is out of range.
         """
@@ -79,6 +80,7 @@ class RatersExplorer(Explorer):
         styles = [rater_style(r) for r in range(raters)]
         data = {
             "title": "Raters: cases, outlines and votes",
+            "bars": bars,
             "height": height,
             "width": width,
             "images": pack_images(np.stack([one.image[0] for one in cases])),
