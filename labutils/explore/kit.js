@@ -197,6 +197,14 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   brush.setLineDash([]);
 }
 
+// What the raters in `shown` drew (bit r of a byte: rater r); later raters are thinner, so that all lines stay visible.
+function outlineRaters(pic, bits, raters, shown) {
+  shown.forEach((r, place) => {
+    const width = 1.5 * (1 + (0.5 * (shown.length - 1 - place)) / Math.max(shown.length - 1, 1));
+    outline(pic, (i) => Boolean((bits[i] >> r) & 1), { ...raters[r], width });
+  });
+}
+
 // A bar of a round length in the lower left; {length, unit, pixels}
 function scaleBar(pic, { length, unit, pixels }) {
   const { brush, zoom, canvas } = pic;
