@@ -231,8 +231,9 @@ function line(brush, x0, y0, x1, y1) {
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words] of entries) {
-    add(pic.words, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
-    pic.words.append(words);
+    const entry = add(pic.words, "span", { class: "lu-entry" }); // a swatch and its words stay on one line
+    add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
+    entry.append(words);
   }
 }
 
