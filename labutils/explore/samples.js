@@ -56,6 +56,14 @@ function paintMap(pic, values, top, { values: colors }) {
   });
 }
 
+// A line inside the edge of a picture: this one is chosen.
+function frameIn({ brush, canvas }, color) {
+  const wide = canvas.width / 25;
+  brush.strokeStyle = color;
+  brush.lineWidth = wide;
+  brush.strokeRect(wide / 2, wide / 2, canvas.width - wide, canvas.height - wide);
+}
+
 // The colors of a map from 0 to `top`, as one long swatch.
 function mapKey(pic, caption, { values: colors }, top) {
   const stops = [0, 1, 2, 3, 4, 5].map((part) => `rgb(${colors.slice(153 * part, 153 * part + 3)})`);
@@ -132,6 +140,7 @@ function mount(root, data, value, changed) {
       if (figure.hidden) return;
       paintGray(pic, image);
       outline(pic, (i) => drawn[s][i] === 1, { color: data.color, width: 3.5 });
+      if (s === self.value.sample) frameIn(pic, data.color);
       pic.canvas.setAttribute("aria-label", `${chosen().samples[s]}: ${extent(drawn[s])}`);
     });
   }
