@@ -197,6 +197,14 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   brush.setLineDash([]);
 }
 
+// What the raters in `shown` drew (bit r of a byte: rater r); later raters are thinner, so that all lines stay visible.
+function outlineRaters(pic, bits, raters, shown) {
+  shown.forEach((r, place) => {
+    const width = 1.5 * (1 + (0.5 * (shown.length - 1 - place)) / Math.max(shown.length - 1, 1));
+    outline(pic, (i) => Boolean((bits[i] >> r) & 1), { ...raters[r], width });
+  });
+}
+
 // A bar of a round length in the lower left; {length, unit, pixels}
 function scaleBar(pic, { length, unit, pixels }) {
   const { brush, zoom, canvas } = pic;
@@ -223,8 +231,9 @@ function line(brush, x0, y0, x1, y1) {
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words] of entries) {
-    add(pic.words, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
-    pic.words.append(words);
+    const entry = add(pic.words, "span", { class: "lu-entry" }); // a swatch and its words stay on one line
+    add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
+    entry.append(words);
   }
 }
 

@@ -98,10 +98,7 @@ function mount(root, data, value, changed) {
 
   function drawOutlines(image, bits, counted) {
     paintGray(left, image);
-    counted.forEach((r, place) => {
-      const width = 1.5 * (1 + (0.5 * (counted.length - 1 - place)) / Math.max(counted.length - 1, 1));
-      outline(left, (i) => Boolean((bits[i] >> r) & 1), { ...data.raters[r], width });
-    });
+    outlineRaters(left, bits, data.raters, counted);
     scaleBar(left, data.cases[self.value.case].bar);
   }
 
