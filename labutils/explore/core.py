@@ -51,7 +51,11 @@ class Explorer(anywidget.AnyWidget):
         given, wanted = proposal["value"], self.value
         if wanted and set(given) != set(wanted):
             raise InputError(f"value has the keys {sorted(given)}; wanted {sorted(wanted)}")
+        self._check(given)
         return given
+
+    def _check(self, value: Mapping[str, Any]) -> None:
+        """What a subclass asks of a value beyond its keys: InputError for one that cannot be shown."""
 
 
 class as_html:  # noqa: N801 - reads as a verb where it is used, and must be an object for a notebook to show it
