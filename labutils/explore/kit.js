@@ -175,23 +175,31 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   const path = new Path2D();
   const at = (row, column) =>
     row >= 0 && column >= 0 && row < pic.height && column < pic.width && inside(row * pic.width + column);
-  for (let row = 0; row <= pic.height; row++)
-    for (let column = 0; column <= pic.width; column++) {
-      if (at(row, column) !== at(row - 1, column)) {
-        path.moveTo(column * zoom, row * zoom);
-        path.lineTo((column + 1) * zoom, row * zoom);
-      }
-      if (at(row, column) !== at(row, column - 1)) {
-        path.moveTo(column * zoom, row * zoom);
-        path.lineTo(column * zoom, (row + 1) * zoom);
-      }
+  const ends = new Map(); // from a corner of the grid to the next ones, the inside on the right
+  const across = pic.width + 1;
+  const edge = (from, to) => ends.set(from, [...(ends.get(from) ?? []), to]);
+  for (let row = 0; row < pic.height; row++)
+    for (let column = 0; column < pic.width; column++) {
+      if (!at(row, column)) continue;
+      const corner = row * across + column;
+      if (!at(row - 1, column)) edge(corner, corner + 1);
+      if (!at(row, column + 1)) edge(corner + 1, corner + across + 1);
+      if (!at(row + 1, column)) edge(corner + across + 1, corner + across);
+      if (!at(row, column - 1)) edge(corner + across, corner);
+    }
+  const point = (corner) => [(corner % across) * zoom, Math.floor(corner / across) * zoom];
+  for (const first of ends.keys())
+    while (ends.get(first).length) {
+      path.moveTo(...point(first)); // closed lines: dashes run on around corners
+      for (let here = first; ends.get(here).length; path.lineTo(...point(here))) here = ends.get(here).pop();
+      path.closePath();
     }
   const unit = pic.canvas.width / 250; // a CSS pixel of a picture at its usual size
-  brush.lineCap = "square";
   for (const [style, wide, pattern] of [[rim, width + 1.4, []], [color, width, dash]]) {
     brush.strokeStyle = style;
     brush.lineWidth = wide * unit;
     brush.setLineDash(pattern.map((part) => part * unit));
+    brush.lineCap = pattern.length ? "butt" : "square";
     brush.stroke(path);
   }
   brush.setLineDash([]);
