@@ -21,6 +21,7 @@ import numpy as np
 import traitlets
 
 from labutils.core.checks import InputError, require
+from labutils.viz.style import dashes, rater_style
 
 _FOLDER = Path(__file__).parent
 
@@ -91,6 +92,14 @@ def pack(array: np.ndarray, *, smooth: bool = False) -> dict[str, Any]:
 def pack_images(images: np.ndarray) -> dict[str, Any]:
     """Gray images, float (N, H, W) in [0, 1], packed with 256 steps of gray."""
     return pack(np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8), smooth=True)
+
+
+def rater_lines(raters: int) -> list[dict[str, Any]]:
+    """Name, color and dashes of every rater, as all figures have them; kit.js draws outlines with them."""
+    styles = [rater_style(r) for r in range(raters)]
+    return [
+        {"name": f"rater {r + 1}", "color": style.color, "dash": dashes(style.line)} for r, style in enumerate(styles)
+    ]
 
 
 def _source(name: str) -> str:

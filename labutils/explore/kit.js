@@ -56,9 +56,10 @@ function add(parent, tag, attributes = {}, text = "") {
 
 // ---- controls: native elements, each with a name in words ----------------------------------------------------------
 
-// {name, label, min, max, step, read(value), write(value, number), words(number)}; min and max may be functions
+// {name, label, min, max, step, read(value), write(value, number), words(number), usable(value)}; min and max may be
+// functions
 function slider(self, parent, given) {
-  const { name, label, step = 1, read, write, words = String } = given;
+  const { name, label, step = 1, read, write, words = String, usable = () => true } = given;
   const row = add(parent, "label", { class: "lu-row" });
   add(row, "span", { class: "lu-name" }, label);
   const input = add(row, "input", { type: "range", step, "data-control": name, [HELD]: "true" });
@@ -66,7 +67,7 @@ function slider(self, parent, given) {
   input.addEventListener("input", () => self.change((value) => write(value, Number(input.value))));
   self.followers.push(() => {
     const [min, max] = [given.min, given.max].map((end) => (typeof end === "function" ? end(self.value) : end));
-    Object.assign(input, { min, max, disabled: max <= min });
+    Object.assign(input, { min, max, disabled: max <= min || !usable(self.value) });
     input.value = read(self.value);
     shown.textContent = words(read(self.value));
     input.setAttribute("aria-valuetext", shown.textContent);
@@ -194,6 +195,15 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   brush.setLineDash([]);
 }
 
+// What several raters drew, [{color, dash}, ...]; later ones thinner, so lines that lie on one another all stay visible.
+// `inside(place)` gives the mask of the rater at that place, as `outline` asks for it.
+function outlines(pic, raters, inside) {
+  raters.forEach((style, place) => {
+    const width = 1.5 * (1 + (0.5 * (raters.length - 1 - place)) / Math.max(raters.length - 1, 1));
+    outline(pic, inside(place), { ...style, width });
+  });
+}
+
 // A bar of a round length in the lower left; {length, unit, pixels}
 function scaleBar(pic, { length, unit, pixels }) {
   const { brush, zoom, canvas } = pic;
@@ -216,8 +226,10 @@ function scaleBar(pic, { length, unit, pixels }) {
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words] of entries) {
-    add(pic.words, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
-    pic.words.append(words);
+    pic.words.append(" ");
+    const entry = add(pic.words, "span", { class: "lu-entry" });
+    add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
+    entry.append(words);
   }
 }
 

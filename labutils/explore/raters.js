@@ -90,10 +90,8 @@ function mount(root, data, value, changed) {
 
   function drawOutlines(image, bits, counted) {
     paintGray(left, image);
-    counted.forEach((r, place) => {
-      const width = 1.5 * (1 + (0.5 * (counted.length - 1 - place)) / Math.max(counted.length - 1, 1));
-      outline(left, (i) => Boolean((bits[i] >> r) & 1), { ...data.raters[r], width });
-    });
+    const styles = counted.map((r) => data.raters[r]);
+    outlines(left, styles, (place) => (i) => Boolean((bits[i] >> counted[place]) & 1));
     scaleBar(left, data.cases[self.value.case].bar);
   }
 

@@ -14,11 +14,10 @@ from matplotlib.figure import Figure
 
 from labutils.core.checks import require, require_shape
 from labutils.core.types import Case
-from labutils.explore.core import Explorer, module, pack, pack_images
+from labutils.explore.core import Explorer, module, pack, pack_images, rater_lines
 from labutils.metrics.qubiq import thresholded_dice
 from labutils.viz.agreement import Position, positions, vote_colors
 from labutils.viz.outlines import bar_length
-from labutils.viz.style import dashes, rater_style
 
 MOST_RATERS = 8  # one bit each in a byte
 
@@ -76,7 +75,6 @@ class RatersExplorer(Explorer):
         for one in cases:
             require_shape(f"case {one.case!r}: masks", one.masks, "RHW", R=raters, H=height, W=width)
         bits = np.stack([np.packbits(one.masks != 0, axis=0, bitorder="little")[0] for one in cases])
-        styles = [rater_style(r) for r in range(raters)]
         data = {
             "title": "Raters: cases, outlines and votes",
             "height": height,
@@ -92,10 +90,7 @@ class RatersExplorer(Explorer):
                 }
                 for place, one in enumerate(cases)
             ],
-            "raters": [
-                {"name": f"rater {r + 1}", "color": style.color, "dash": dashes(style.line)}
-                for r, style in enumerate(styles)
-            ],
+            "raters": rater_lines(raters),
             "palettes": [np.rint(255 * vote_colors(n)[:, :3]).astype(int).tolist() for n in range(1, raters + 1)],
         }
         super().__init__(data, {"case": case, "shown": [True] * raters, "threshold": threshold})
