@@ -116,7 +116,6 @@ def pack_cases(cases: Sequence[Case]) -> dict[str, Any]:
     require(raters <= MOST_RATERS, f"the cases have {raters} raters; wanted {MOST_RATERS} at most")
     for one in cases:
         require_shape(f"case {one.case!r}: masks", one.masks, "RHW", R=raters, H=height, W=width)
-    styles = [rater_style(r) for r in range(raters)]
     return {
         "height": height,
         "width": width,
@@ -131,11 +130,16 @@ def pack_cases(cases: Sequence[Case]) -> dict[str, Any]:
             }
             for place, one in enumerate(cases)
         ],
-        "raters": [
-            {"name": f"rater {r + 1}", "color": style.color, "dash": dashes(style.line)}
-            for r, style in enumerate(styles)
-        ],
+        "raters": rater_lines(raters),
     }
+
+
+def rater_lines(raters: int) -> list[dict[str, Any]]:
+    """Name, color and dashes of every rater, as all figures have them; kit.js draws outlines with them."""
+    styles = [rater_style(r) for r in range(raters)]
+    return [
+        {"name": f"rater {r + 1}", "color": style.color, "dash": dashes(style.line)} for r, style in enumerate(styles)
+    ]
 
 
 def _source(name: str) -> str:

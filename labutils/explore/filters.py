@@ -1,16 +1,16 @@
 """The filters of LIDC-IDRI to play with: pick a slice of a nodule, move a filter, see whether it stays and how many do.
 
 Everything is worked out once, in `gather`: which candidates each filter refuses, their areas, their pictures. What a
-control changes is then a comparison of arrays.
+control changes is then a comparison of arrays, on the page as in Python.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,14 +18,18 @@ from labutils.core.checks import require
 from labutils.core.runtime import numpy_rng_for
 from labutils.data import texture
 from labutils.data.lidc_contours import READERS
+from labutils.data.lidc_crops import parse_name
 from labutils.data.lidc_native import FILTERS, NativeConfig, NativeSlice, consensus, native_slices
 from labutils.data.lidc_protocol import refused_by
 from labutils.data.lidc_scans import Scan
-from labutils.explore.core import explorer
-from labutils.viz.filters import kept_or_removed
-from labutils.viz.preparation import Picture
+from labutils.explore.core import Explorer, module, pack, pack_images, rater_lines
+from labutils.viz.filters import REMOVED, kept_or_removed
+from labutils.viz.outlines import bar_length
+from labutils.viz.preparation import KEPT, Picture
 
 NO_FILTER = NativeConfig(merged=False, min_readers=1, box=False, border="move", area_px=None)
+PUBLISHED = NativeConfig(border="drop")
+NAMES = {name: {"readers": "raters"}.get(name, name) for name in FILTERS}  # the book says raters
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +45,16 @@ class Candidates:
     images: np.ndarray  # float32 (N, H, W) in [0, 1], procedural
     masks: tuple[np.ndarray, ...]  # bool (R, H, W) each
     spacing_mm: np.ndarray  # float64 (N,)
+
+    @property
+    def drew(self) -> np.ndarray:
+        """How many raters drew something on each slice: int (N,)."""
+        return np.array([int(masks.any(axis=(1, 2)).sum()) for masks in self.masks])
+
+    def position(self, place: int) -> tuple[int, int]:
+        """The nodule of a candidate, and which of the nodule's slices it is; both from 0."""
+        nodule = int(self.nodule[place])
+        return nodule, place - int(np.argmax(self.nodule == nodule))
 
     def refusals(self, config: NativeConfig) -> list[str | None]:
         """The first filter that refuses each candidate, None where it stays; filters in the order of `FILTERS`."""
@@ -89,52 +103,143 @@ def gather(scans: Sequence[Scan], *, seed: int = 0) -> Candidates:
     )
 
 
-def filters_at(candidates: Candidates, nodule: int, index: int, config: NativeConfig) -> tuple[Picture, int, dict]:
-    """What `kept_or_removed` shows for one slice of a nodule under some filters; an index too high means the last."""
+class Filtered(NamedTuple):
+    """What the explorer shows at some values."""
+
+    picture: Picture  # the slice, and in its label whether it stays
+    refusals: list[str | None]  # (N,), the first filter that refuses each candidate
+
+    @property
+    def removed(self) -> dict[str, int]:
+        """How many candidates each filter removes, in the order of `FILTERS`."""
+        return {name: self.refusals.count(name) for name in FILTERS}
+
+
+def filter_value(config: NativeConfig = PUBLISHED, *, nodule: int = 0, index: int = 0) -> dict[str, Any]:
+    """The explorer's value for a configuration, with a slice of a nodule; both count from 0."""
+    low, high = config.area_px or NativeConfig().area_px or (0, 1)
+    return {
+        "nodule": nodule,
+        "slice": index,
+        "merged": config.merged,
+        "raters": config.min_readers,
+        "box": config.box,
+        "border": config.border == "drop",
+        "area": config.area_px is not None,
+        "low": low,
+        "high": high,
+    }
+
+
+def filters_at(candidates: Candidates, value: Mapping[str, Any]) -> Filtered:
+    """What the explorer shows at a value; a slice beyond the nodule's last is its last.
+
+    Raises:
+        InputError: there is no such nodule.
+        ConfigError: the limits of the area do not rise, or a number of raters is not possible.
+    """
+    nodule = value["nodule"]
     places = np.flatnonzero(candidates.nodule == nodule)
     require(len(places) > 0, f"there is no nodule {nodule}; wanted 0 to {candidates.nodule.max()}")
-    place = int(places[min(index, len(places) - 1)])
+    place = int(places[min(value["slice"], len(places) - 1)])
+    config = NativeConfig(
+        merged=value["merged"],
+        min_readers=value["raters"],
+        box=value["box"],
+        border="drop" if value["border"] else "move",
+        area_px=(value["low"], value["high"]) if value["area"] else None,
+    )
     refusals = candidates.refusals(config)
-    removed = Counter(refusals)
-    verdict = "stays" if refusals[place] is None else f"removed: {refusals[place]}"
+    refusal = refusals[place]
+    verdict = "stays" if refusal is None else f"removed: {NAMES[refusal]}"
     label = f"{len(candidates.masks[place])} raters, {candidates.area_px[place]} px\n{verdict}"
     spacing = (candidates.spacing_mm[place],) * 2
-    picture = Picture(label, candidates.images[place], candidates.masks[place], spacing)
-    return picture, len(refusals), {name: removed[name] for name in FILTERS}
+    return Filtered(Picture(label, candidates.images[place], candidates.masks[place], spacing), refusals)
 
 
-def filter_explorer(candidates: Candidates) -> widgets.VBox:
-    """Choose a nodule, a slice and the filters; the picture says whether the slice stays, the bars how many do."""
-    slices = np.bincount(candidates.nodule)
-
-    def render(
-        nodule: int, index: int, merged: bool, min_readers: int, box: bool, border: bool, area: tuple[int, int]
-    ) -> Figure:
-        config = NativeConfig(
-            merged=merged,
-            min_readers=min_readers,
-            box=box,
-            border="drop" if border else "move",
-            area_px=(area[0], max(area[1], area[0] + 1)),
-        )
-        return kept_or_removed([filters_at(candidates, nodule, index, config)])
-
-    return explorer(
-        render,
-        nodule=_slider("nodule", 0, len(slices) - 1),
-        index=_slider("slice", int(slices[0]) // 2, int(slices.max()) - 1),
-        merged=widgets.Checkbox(value=True, description="leave out merged nodules", indent=False),
-        min_readers=_slider("readers", 2, READERS, low=1),
-        box=widgets.Checkbox(value=True, description="leave out nodules larger than the crop", indent=False),
-        border=widgets.Checkbox(value=True, description="leave out crops over the border", indent=False),
-        area=widgets.IntRangeSlider(
-            value=(30, 800), min=0, max=1500, step=10, description="area, px", continuous_update=False
-        ),
+def filters_figure(candidates: Candidates, values: Sequence[Mapping[str, Any]]) -> Figure:
+    """The explorer at some values, one row each."""
+    found = [filters_at(candidates, value) for value in values]
+    named = [{NAMES[name]: count for name, count in one.removed.items()} for one in found]
+    return kept_or_removed(
+        [(one.picture, len(one.refusals), removed) for one, removed in zip(found, named, strict=True)]
     )
 
 
-def _slider(name: str, value: int, high: int, *, low: int = 0) -> widgets.IntSlider:
-    return widgets.IntSlider(value=value, min=low, max=high, description=name, continuous_update=False)
+class FilterExplorer(Explorer):
+    """Slices of nodules with their raters' outlines, every filter to switch and to move, and how many slices stay.
+
+    ``value``: ``nodule`` and ``slice`` (from 0), ``merged``, ``box``, ``border`` and ``area`` (whether the filter
+    works), ``raters`` (1 to 4, the fewest that outlined a nodule), ``low`` and ``high`` (limits of the area in
+    pixels, both excluded).
+    """
+
+    name = "filters"
+    _esm = module("filters")
+
+    def __init__(
+        self, candidates: Candidates, *, nodule: int = 0, index: int = 0, config: NativeConfig = PUBLISHED
+    ) -> None:
+        """Pack all slices.
+
+        Args:
+            candidates: from `gather`; a hundred slices are about 400 kB.
+            nodule: which is shown first, from 0.
+            index: which of its slices is, from 0.
+            config: which filters work at first.
+        Raises:
+            InputError: there is no such nodule, or it has no such slice.
+        """
+        slices = np.bincount(candidates.nodule)
+        require(0 <= nodule < len(slices), f"there is no nodule {nodule}; wanted 0 to {len(slices) - 1}")
+        require(0 <= index < slices[nodule], f"index is {index}; wanted 0 to {slices[nodule] - 1}")
+        value = filter_value(config, nodule=nodule, index=index)
+        super().__init__(_data(candidates, value["high"]), value)
+
+
+def _data(candidates: Candidates, high: int) -> dict[str, Any]:
+    """All that the module needs; the sliders of the area reach beyond every slice, and beyond `high`."""
+    raters = int(candidates.annotations.max())
+    _, height, width = candidates.images.shape
+    firsts = np.unique(candidates.nodule, return_index=True)[1].tolist()
+    return {
+        "title": "Filters: slices of nodules, and which of them stay",
+        "height": height,
+        "width": width,
+        "images": pack_images(candidates.images),
+        "masks": pack(_bits(candidates.masks, raters)),
+        "slices": {
+            "nodule": candidates.nodule.tolist(),
+            "raters": candidates.annotations.tolist(),
+            "fits": candidates.fits.tolist(),
+            "inside": candidates.inside.tolist(),
+            "area": candidates.area_px.tolist(),
+        },
+        "nodules": [_nodule(candidates, first) for first in firsts],
+        "filters": list(NAMES.items()),
+        "raters": rater_lines(raters),
+        "readers": READERS,
+        "most": 50 * (max(int(candidates.area_px.max()), high) // 50 + 1),
+        "colors": {"stays": KEPT, "removed": REMOVED},
+    }
+
+
+def _nodule(candidates: Candidates, first: int) -> dict[str, Any]:
+    """A nodule in words, from its first slice, and the scale bar of its pictures."""
+    name = parse_name(candidates.cases[first])
+    return {
+        "label": f"patient {name.patient[-4:]}, nodule {name.nodule + 1}",
+        "bar": bar_length((candidates.spacing_mm[first],) * 2, candidates.images.shape[2])._asdict(),
+    }
+
+
+def _bits(masks: Sequence[np.ndarray], raters: int) -> np.ndarray:
+    """Masks (R, H, W) of slices as one bit a rater: uint8 (N, P, H, W), as many bytes a pixel as `raters` need."""
+    packed = np.zeros((len(masks), -(-raters // 8), *masks[0].shape[1:]), np.uint8)
+    for place, one in enumerate(masks):
+        found = np.packbits(one, axis=0, bitorder="little")
+        packed[place, : len(found)] = found
+    return packed
 
 
 def _passing(scan: Scan, config: NativeConfig) -> list[NativeSlice]:

@@ -59,9 +59,10 @@ function add(parent, tag, attributes = {}, text = "") {
 
 // ---- controls: native elements, each with a name in words ----------------------------------------------------------
 
-// {name, label, min, max, step, read(value), write(value, number), words(number)}; min and max may be functions
+// {name, label, min, max, step, read(value), write(value, number), words(number), usable(value)}; min and max may be
+// functions
 function slider(self, parent, given) {
-  const { name, label, step = 1, read, write, words = String } = given;
+  const { name, label, step = 1, read, write, words = String, usable = () => true } = given;
   const row = add(parent, "label", { class: "lu-row" });
   add(row, "span", { class: "lu-name" }, label);
   const input = add(row, "input", { type: "range", step, "data-control": name, [HELD]: "true" });
@@ -69,7 +70,7 @@ function slider(self, parent, given) {
   input.addEventListener("input", () => self.change((value) => write(value, Number(input.value))));
   self.followers.push(() => {
     const [min, max] = [given.min, given.max].map((end) => (typeof end === "function" ? end(self.value) : end));
-    Object.assign(input, { min, max, disabled: max <= min });
+    Object.assign(input, { min, max, disabled: max <= min || !usable(self.value) });
     input.value = read(self.value);
     shown.textContent = words(read(self.value));
     input.setAttribute("aria-valuetext", shown.textContent);
@@ -205,12 +206,18 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   brush.setLineDash([]);
 }
 
-// What the raters in `shown` drew (bit r of a byte: rater r); later raters are thinner, so that all lines stay visible.
-function outlineRaters(pic, bits, raters, shown) {
-  shown.forEach((r, place) => {
-    const width = 1.5 * (1 + (0.5 * (shown.length - 1 - place)) / Math.max(shown.length - 1, 1));
-    outline(pic, (i) => Boolean((bits[i] >> r) & 1), { ...raters[r], width });
+// What several raters drew, [{color, dash}, ...]; later ones thinner, so lines that lie on one another all stay visible.
+// `inside(place)` gives the mask of the rater at that place, as `outline` asks for it.
+function outlines(pic, raters, inside) {
+  raters.forEach((style, place) => {
+    const width = 1.5 * (1 + (0.5 * (raters.length - 1 - place)) / Math.max(raters.length - 1, 1));
+    outline(pic, inside(place), { ...style, width });
   });
+}
+
+// What the raters in `shown` drew, from bytes in which bit r is rater r.
+function outlineRaters(pic, bits, raters, shown) {
+  outlines(pic, shown.map((r) => raters[r]), (place) => (i) => Boolean((bits[i] >> shown[place]) & 1));
 }
 
 // A bar of a round length in the lower left; {length, unit, pixels}
@@ -239,6 +246,7 @@ function line(brush, x0, y0, x1, y1) {
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words] of entries) {
+    pic.words.append(" ");
     const entry = add(pic.words, "span", { class: "lu-entry" }); // a swatch and its words stay on one line
     add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
     entry.append(words);
