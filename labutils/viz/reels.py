@@ -26,7 +26,7 @@ MOST_BYTES = 1_000_000  # of the moving picture, before it is written as text in
 SIDE_IN = 2.6  # of a frame's longer side
 
 PAGE = Template("""\
-<div class="lu-reel" style="max-width: ${width}px">
+<div class="lu-reel" style="max-width: ${width}px; margin: 0 auto; text-align: center">
 <picture>
 <source media="(prefers-reduced-motion: reduce)" srcset="data:image/webp;base64,$poster">
 <img src="data:image/webp;base64,$film" alt="$alt" width="$width" height="$height"
