@@ -134,7 +134,7 @@ def maps_on_image(
         InputError: there is no map, or one is not (H, W).
     """
     require(len(maps) > 0, "maps is empty; wanted at least one")
-    figure, axes = new_figure(1, len(maps), panel=(2.3, 2.7))
+    figure, axes = new_figure(1, len(maps), panel=(2.3, 2.2))
     for ax, (name, values) in zip(axes.flat, maps.items(), strict=True):
         values = np.asarray(values, dtype=float)
         require_shape(name, values, "HW")
