@@ -1,4 +1,4 @@
-"""Every page in a browser, by http and from a file: nothing from outside, no error, light, fits a phone, dark is true."""
+"""Every page in a browser, by http and from a file: nothing from outside, no error, small, fits a phone, is found."""
 
 from __future__ import annotations
 
