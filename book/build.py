@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-INPUTS = ("labutils/**/*", "results/**/*", "constraints.txt", "_config.yml")
+INPUTS = ("labutils/**/*", "results/**/*", "constraints.txt", "_config.yml", "book/_ext/*.py")
 
 
 def build_key(root: Path) -> str:
