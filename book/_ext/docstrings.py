@@ -95,6 +95,11 @@ def on_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, li
     lines[:] = with_plain_returns(lines)
 
 
+def on_signature(app: Sphinx, what: str, name: str, thing: Any, options: Any, given: str, back: str) -> tuple[str, str]:
+    """A signature that Sphinx can parse: what Python shows in angle brackets stands as a name, or as dots."""
+    return re.sub(r"<function ([\w.]+)>", r"\1", given or "").replace("<factory>", "..."), back
+
+
 def skip(app: Sphinx, what: str, name: str, thing: Any, skipped: bool, options: Any) -> bool | None:
     """Leave out what the package did not write: the fields of a named tuple as members, and what a parent adds."""
     repeats_a_field = (getattr(thing, "__doc__", None) or "").startswith("Alias for field number")
@@ -103,8 +108,14 @@ def skip(app: Sphinx, what: str, name: str, thing: Any, skipped: bool, options: 
 
 
 def name_in_full(app: Sphinx, doctree: nodes.document) -> None:
-    """Let a short name link to what it means in its own module: Sphinx knows neither imports nor the hints of tuples."""
+    """Let a short name link to what it means in its own module: Sphinx does not know what a module imports.
+
+    The name of a class that the module does not know is looked for in the whole package; where two classes share it,
+    Sphinx warns.
+    """
     for node in doctree.findall(pending_xref):
+        if node.get("reftype") == "obj" and node["reftarget"][:1].isupper():
+            node["refspecific"] = True
         module = sys.modules.get(node.get("py:module") or "")
         thing = getattr(module, node["reftarget"], None)
         if not inspect.isclass(thing) and not inspect.isfunction(thing):
@@ -116,6 +127,7 @@ def name_in_full(app: Sphinx, doctree: nodes.document) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("autodoc-process-docstring", on_docstring, priority=BEFORE_NAPOLEON)
+    app.connect("autodoc-process-signature", on_signature)
     app.connect("autodoc-skip-member", skip)
     app.connect("doctree-read", name_in_full)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     kind: str  # one of KINDS
     number: str  # as the page shows it, e.g. "3" or "2.1"
     target: str  # the anchor on its page
-    text: list[nodes.Node]  # what it shows
+    shown: nodes.Text | nodes.math_block  # the first sentence of a caption, a title, or the formula
 
 
 class FigureIndex(SphinxDirective):
@@ -55,20 +55,16 @@ def first_sentence(text: str) -> str:
 def entries(env: BuildEnvironment, page: str) -> Iterator[Entry]:
     """What a page has that is numbered, kind by kind, each in the order of the page."""
     doctree, numbers = env.get_doctree(page), env.toc_fignumbers.get(page, {})
-    for figure in doctree.findall(nodes.figure):
-        number = next((numbers["figure"][i] for i in figure["ids"] if i in numbers.get("figure", {})), None)
-        caption = next(figure.findall(nodes.caption), None)
-        if number and caption is not None:
-            shown = nodes.Text(first_sentence(caption.astext()))
-            yield Entry("figure", ".".join(map(str, number)), figure["ids"][0], [shown])
-    for target, number in numbers.get("algorithm", {}).items():
-        title = env.proof_list[target]["node"].next_node(nodes.title)
-        text = nodes.Text(title.astext().strip(" ()"))
-        yield Entry("algorithm", ".".join(map(str, number)), target, [text])
+    for block in doctree.findall(nodes.Element):
+        kind = "figure" if isinstance(block, nodes.figure) else block.get("countertype")  # of sphinx-proof
+        number = next((numbers[kind][i] for i in block["ids"] if i in numbers.get(kind, {})), None)
+        if number:
+            whole = block.next_node(nodes.caption).astext() if kind == "figure" else block["title"].strip(" ()")
+            yield Entry(kind, ".".join(map(str, number)), block["ids"][0], nodes.Text(first_sentence(whole)))
     for block in doctree.findall(nodes.math_block):
         if block.get("number"):
             shown = nodes.math_block(block.astext(), block.astext(), nowrap=False, number=None)
-            yield Entry("equation", str(block["number"]), nodes.make_id(f"equation-{block['label']}"), [shown])
+            yield Entry("equation", str(block["number"]), nodes.make_id(f"equation-{block['label']}"), shown)
 
 
 def listed(app: Sphinx, here: str, page: str, found: Iterable[Entry]) -> list[nodes.Node]:
@@ -78,11 +74,10 @@ def listed(app: Sphinx, here: str, page: str, found: Iterable[Entry]) -> list[no
         items = nodes.bullet_list(classes=["figure-index"])
         for entry in group:
             link = make_refnode(app.builder, here, page, entry.target, nodes.Text(f"{kind.title()} {entry.number}"))
-            line = nodes.paragraph("", "", link)
-            display = [node for node in entry.text if isinstance(node, nodes.math_block)]
-            if not display:
-                line += [nodes.Text(": "), *entry.text]
-            items += nodes.list_item("", line, *display)
+            if isinstance(entry.shown, nodes.Text):
+                items += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(": "), entry.shown))
+            else:
+                items += nodes.list_item("", nodes.paragraph("", "", link), entry.shown)
         if group:
             made += [nodes.rubric("", KINDS[kind]), items]
     return made
@@ -97,6 +92,7 @@ def fill(app: Sphinx, doctree: nodes.document, here: str) -> None:
                 title = app.env.titles[page].astext()
                 link = make_refnode(app.builder, here, page, "", nodes.Text(title))
                 made += [nodes.section("", nodes.title("", "", link), *lists, ids=[nodes.make_id(f"in-{title}")])]
+        app.env.get_domain("math").data["has_equations"][here] = True  # formulas that reading the page did not show
         mark.replace_self(made or [nodes.paragraph("", "No figure is numbered.")])
 
 

@@ -1,6 +1,7 @@
 """Parts of pages that are worked out when the book is built, so that nobody types them and they cannot grow old.
 
-``{commands}`` the command line, ``{data-cards}`` the datasets, ``{citation}`` the BibTeX entry of CITATION.cff.
+``{commands}`` the command line, ``{data-table}`` and ``{data-cards}`` the datasets, ``{citation}`` the BibTeX entry of
+CITATION.cff. Headings go straight to the page, so what a directive gives begins with one or has none.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from sphinx.util.docutils import SphinxDirective
 
 
 def plain(text: str) -> str:
-    """Text as Markdown that shows exactly that text."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+    """Text as Markdown that shows exactly that text; options are code, where two hyphens stay two."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+    return re.sub(r"(?<!\S)--[a-z-]+", r"`\g<0>`", escaped)
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -81,17 +83,24 @@ def card_lines(card: Any) -> Iterator[str]:
         yield from ("To know before use:", "", *(f"- {plain(quirk)}" for quirk in card.quirks), "")
 
 
-def data_cards() -> Iterator[str]:
-    """Every dataset of the catalog: a table, then the cards."""
+def cards() -> list[Any]:
+    """The cards of the catalog."""
     from labutils.data import catalog
 
-    cards = [catalog.card(name) for name in catalog.names()]
+    return [catalog.card(name) for name in catalog.names()]
+
+
+def data_table() -> Iterator[str]:
+    """One line a dataset: its name, whether its raters are known persons, its license."""
     yield from ("| dataset | raters | license |", "|---|---|---|")
-    for card in cards:
+    for card in cards():
         kind = "identified" if card.identified else "exchangeable"
         yield f"| [{card.name}](#data-{card.name}) | {kind} | {plain(card.licence)} |"
-    yield ""
-    for card in cards:
+
+
+def data_cards() -> Iterator[str]:
+    """Every dataset of the catalog under a heading."""
+    for card in cards():
         yield from card_lines(card)
 
 
@@ -123,7 +132,7 @@ def citation(root: Path) -> Iterator[str]:
 class Generated(SphinxDirective):
     """A directive without content, replaced by Markdown that a function gives."""
 
-    makers: ClassVar[dict[str, Any]] = {"commands": commands, "data-cards": data_cards}
+    makers: ClassVar[dict[str, Any]] = {"commands": commands, "data-table": data_table, "data-cards": data_cards}
 
     def run(self) -> list[nodes.Node]:
         """The nodes of that Markdown."""
