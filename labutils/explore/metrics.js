@@ -1,4 +1,4 @@
-// Move the discs of two raters and two samples: what pairs share, how far their surfaces lie apart, and how far the sets.
+// Move the discs of two raters and two samples: what pairs share, how far their surfaces are apart, how far the sets.
 // Every rule is that of labutils.metrics: overlap.py, surface.py and disagreement.py, with its masks that are empty.
 
 const GRABBED = 3; // array pixels around a center that still take hold of a disc smaller than that
@@ -266,6 +266,7 @@ function mount(root, data, value, changed) {
   addKey(pic, shapes);
   makeDraggable(self, pic, shapes);
   const bars = picture(pictures, { height: size, width: size, caption: data.barsCaption, widest: 360 });
+  for (const { canvas } of [pic, bars]) canvas.style.imageRendering = "auto"; // letters stand in them
   addMoving(self, data);
   const numbers = add(self.box, "div", { class: "lu-numbers" });
   const shown = data.numbers.map(({ name, label }) => [name, number(numbers, name, label)]);
