@@ -57,9 +57,9 @@ function paintMap(pic, values, top, { values: colors }) {
 }
 
 // A line inside the edge of a picture: this one is chosen.
-function frameIn({ brush, canvas }, color) {
-  const wide = canvas.width / 25;
-  brush.strokeStyle = color;
+function frameIn({ brush, canvas }) {
+  const wide = canvas.width / 24;
+  brush.strokeStyle = "#0072b2"; // as the pressed button below it
   brush.lineWidth = wide;
   brush.strokeRect(wide / 2, wide / 2, canvas.width - wide, canvas.height - wide);
 }
@@ -140,7 +140,7 @@ function mount(root, data, value, changed) {
       if (figure.hidden) return;
       paintGray(pic, image);
       outline(pic, (i) => drawn[s][i] === 1, { color: data.color, width: 3.5 });
-      if (s === self.value.sample) frameIn(pic, data.color);
+      if (s === self.value.sample) frameIn(pic);
       pic.canvas.setAttribute("aria-label", `${chosen().samples[s]}: ${extent(drawn[s])}`);
     });
   }

@@ -70,15 +70,21 @@ def answers(explorer: Locator, control: Locator, move_by: Callable[[Locator, int
     return False
 
 
+def visible(explorer: Locator, what: str) -> list[Locator]:
+    """The parts of an explorer that can be seen now; the others belong to something that is not chosen."""
+    return [one for one in explorer.locator(what).all() if one.is_visible()]
+
+
 def dead(explorer: Locator, move_by: Callable[[Locator, int], None]) -> list[str]:
     """The controls of an explorer that change nothing.
 
     A control may have nothing to do where an explorer begins, such as a button back to the start: those that did
-    not answer are asked again when the others have been moved.
+    not answer are asked again when the others have been moved. A choice may hide controls that follow it, so the last
+    control comes first, and what has been hidden meanwhile is not asked.
     """
-    controls = [one for one in explorer.locator("[data-control]").all() if one.is_visible()]
-    silent = [one for one in controls if not answers(explorer, one, move_by)]
-    silent = [one for one in silent if not answers(explorer, one, move_by)]
+    silent = visible(explorer, "[data-control]")[::-1]
+    for _ in range(2):
+        silent = [one for one in silent if one.is_visible() and not answers(explorer, one, move_by)]
     return [one.get_attribute("data-control") or "" for one in silent]
 
 
@@ -94,14 +100,13 @@ def name_of(page: Page, element: Locator) -> str:
 
 def faults(page: Page, explorer: Locator) -> list[str]:
     """What is wrong with an explorer before anything is moved, one sentence each."""
-    controls = explorer.locator("[data-control]")
-    found = [] if controls.count() else ["has no control"]
+    shown = visible(explorer, "[data-control]")
+    found = [] if shown else ["has no control"]
     if count := explorer.evaluate(UNMARKED):
         found.append(f"{count} controls carry no data-control")
-    nameless = [one.get_attribute("data-control") for one in controls.all() if not name_of(page, one)]
+    nameless = [one.get_attribute("data-control") for one in shown if not name_of(page, one)]
     found += [f"the control {one} has no name" for one in nameless]
-    pictures = explorer.locator("canvas")
-    for number, one in enumerate(pictures.all()):
+    for number, one in enumerate(visible(explorer, "canvas")):
         if one.get_attribute("role") != "img" or not name_of(page, one):
             found.append(f"picture {number} has no name or is no image")
     return found
@@ -111,7 +116,7 @@ def out_of_reach(page: Page, explorer: Locator) -> list[str]:
     """The controls that leave the window or are too small for a finger."""
     width = (page.viewport_size or {"width": 0})["width"]
     found = []
-    for one in explorer.locator("[data-control]").all():
+    for one in visible(explorer, "[data-control]"):
         one.scroll_into_view_if_needed()
         box = one.bounding_box()
         reach = one.evaluate(REACH)
