@@ -15,7 +15,7 @@ from labutils.viz.architecture import architecture
 
 SMALL = {"unet": {"width": 4, "levels": 2}}
 OTHER = {"unet": {"width": 6, "levels": 4}}
-VIEWS = [(settings, shape) for settings in (SMALL, OTHER) for shape in ((1, 16, 16), (1, 13, 29))]
+VIEWS = [(settings, shape) for settings in (SMALL, OTHER) for shape in ((1, 16, 16), (1, 13, 29), (1, 1, 1))]
 
 
 class Toy(Model):
