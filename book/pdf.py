@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urldefrag
 
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NullObject
+from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from book.browser import NoBrowserError, open_browser
@@ -88,31 +88,33 @@ def join(printed: list[Printed]) -> PdfWriter:
             writer.add_page(page)
         writer.add_outline_item(title=title, page_number=first[file])
     for file, _, reader in printed:
+        named = {key.lstrip("/"): place for key, place in reader.named_destinations.items()}
         for number in range(first[file], first[file] + len(reader.pages)):
             for entry in writer.pages[number].get("/Annots", ()):
-                _lead_inside(writer, entry.get_object(), file, reader, first)
+                link = entry.get_object()
+                found = named.get(str(link.get("/Dest")).lstrip("/"))
+                if found is not None:
+                    inside = reader.get_destination_page_number(found) or 0
+                    _lead_to(link, writer.pages[first[file] + inside], found.top)
+                elif (other := _file_of(link)) is not None:
+                    _lead_to(link, writer.pages[first[other]] if other in first else None)
     return writer
 
 
-def _lead_inside(writer: PdfWriter, link: Any, file: Path, reader: PdfReader, first: dict[Path, int]) -> None:
-    """Turn a link to a place of the book into one to its page here; a link to a file that is not here is none."""
-    name, action = link.get("/Dest"), link.get("/A", {})
-    target, fragment = urldefrag(str(action.get("/URI", "")))
-    place: tuple[int, Any] | None = None
-    if name is not None and str(name).lstrip("/") in {key.lstrip("/") for key in reader.named_destinations}:
-        found = {key.lstrip("/"): value for key, value in reader.named_destinations.items()}[str(name).lstrip("/")]
-        place = (first[file] + (reader.get_destination_page_number(found) or 0), found.top)
-    elif target.startswith("file:"):
-        other = Path(unquote(target.removeprefix("file://")))
-        place = (first[other], None) if other in first else None
-    elif name is None:
-        return
+def _file_of(link: Any) -> Path | None:
+    """The file of this computer that a link leads to, if it does: nobody else has it there."""
+    address, _ = urldefrag(str(link.get("/A", {}).get("/URI", "")))
+    return Path(unquote(address.removeprefix("file://"))) if address.startswith("file:") else None
+
+
+def _lead_to(link: Any, page: PageObject | None, top: float | None = None) -> None:
+    """Turn a link into one to a page of its document, at a height where that is known; without a page into none."""
     for key in ("/A", "/Dest"):
         link.pop(NameObject(key), None)
-    if place is not None:
-        top = NullObject() if place[1] is None else FloatObject(place[1])
-        page = writer.pages[place[0]].indirect_reference
-        link[NameObject("/Dest")] = ArrayObject([page, NameObject("/XYZ"), NullObject(), top, NullObject()])
+    if page is not None:
+        height = NullObject() if top is None else FloatObject(top)
+        place = [page.indirect_reference, NameObject("/XYZ"), NullObject(), height, NullObject()]
+        link[NameObject("/Dest")] = ArrayObject(place)
 
 
 def print_book(root: Path) -> Path:
