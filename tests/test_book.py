@@ -31,7 +31,8 @@ def toy(tmp_path):
     for folder in ("book", "nbs", "labutils", "results"):
         (tmp_path / folder).mkdir()
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    for folder in ("_static", "_ext"):
+        shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     (tmp_path / "constraints.txt").write_text("")
     (tmp_path / "labutils" / "toy.py").write_text("ANSWER = 'forty-two'\n")
     (tmp_path / "book" / "_toc.yml").write_text(TOC)
