@@ -32,7 +32,8 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "data"))
     (tmp_path / "data" / "digits" / "0.png").write_bytes(b"0")
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    for folder in ("_static", "_ext"):
+        shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     (tmp_path / "constraints.txt").write_text("")
     (tmp_path / "labutils" / "toy.py").write_text("ANSWER = 'forty-two'\n")
     (tmp_path / "book" / "_toc.yml").write_text(TOC)

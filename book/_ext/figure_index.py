@@ -16,7 +16,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
-KINDS = {"figure": "Figures", "algorithm": "Algorithms", "equation": "Equations"}
+KINDS = {"figure": "Figure", "algorithm": "Algorithm", "displaymath": "Equation"}  # as Sphinx calls them, and we
 
 
 class Mark(nodes.General, nodes.Element):
@@ -29,14 +29,15 @@ class Entry(NamedTuple):
     kind: str  # one of KINDS
     number: str  # as the page shows it, e.g. "3" or "2.1"
     target: str  # the anchor on its page
-    shown: nodes.Text | nodes.math_block  # the first sentence of a caption, a title, or the formula
+    shown: nodes.Text | nodes.math_block
 
 
 class FigureIndex(SphinxDirective):
     """The directive: no arguments, no content."""
 
     def run(self) -> list[nodes.Node]:
-        """A mark."""
+        """A mark; the page is remembered."""
+        self.env.metadata[self.env.docname]["figure-index"] = True
         return [Mark()]
 
 
@@ -52,19 +53,30 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=\.)\s", " ".join(text.split()), maxsplit=1)[0]
 
 
+def kind_of(block: nodes.Element) -> str:
+    """What Sphinx counts a block among."""
+    if isinstance(block, nodes.math_block):
+        return "displaymath"
+    return "figure" if isinstance(block, nodes.figure) else block.get("countertype", "")  # of sphinx-proof
+
+
+def shown(block: nodes.Element) -> nodes.Text | nodes.math_block:
+    """What the index shows of a block: the formula, the first sentence of the caption, or the title."""
+    if isinstance(block, nodes.math_block):
+        return nodes.math_block(block.astext(), block.astext(), nowrap=False, number=None)
+    if isinstance(block, nodes.figure):
+        return nodes.Text(first_sentence(block.next_node(nodes.caption).astext()))
+    return nodes.Text(block["title"].strip(" ()"))
+
+
 def entries(env: BuildEnvironment, page: str) -> Iterator[Entry]:
     """What a page has that is numbered, kind by kind, each in the order of the page."""
     doctree, numbers = env.get_doctree(page), env.toc_fignumbers.get(page, {})
     for block in doctree.findall(nodes.Element):
-        kind = "figure" if isinstance(block, nodes.figure) else block.get("countertype")  # of sphinx-proof
+        kind = kind_of(block)
         number = next((numbers[kind][i] for i in block["ids"] if i in numbers.get(kind, {})), None)
         if number:
-            whole = block.next_node(nodes.caption).astext() if kind == "figure" else block["title"].strip(" ()")
-            yield Entry(kind, ".".join(map(str, number)), block["ids"][0], nodes.Text(first_sentence(whole)))
-    for block in doctree.findall(nodes.math_block):
-        if block.get("number"):
-            shown = nodes.math_block(block.astext(), block.astext(), nowrap=False, number=None)
-            yield Entry("equation", str(block["number"]), nodes.make_id(f"equation-{block['label']}"), shown)
+            yield Entry(kind, ".".join(map(str, number)), block["ids"][0], shown(block))
 
 
 def listed(app: Sphinx, here: str, page: str, found: Iterable[Entry]) -> list[nodes.Node]:
@@ -73,13 +85,13 @@ def listed(app: Sphinx, here: str, page: str, found: Iterable[Entry]) -> list[no
     for kind, group in [(k, [e for e in found if e.kind == k]) for k in KINDS]:
         items = nodes.bullet_list(classes=["figure-index"])
         for entry in group:
-            link = make_refnode(app.builder, here, page, entry.target, nodes.Text(f"{kind.title()} {entry.number}"))
+            link = make_refnode(app.builder, here, page, entry.target, nodes.Text(f"{KINDS[kind]} {entry.number}"))
             if isinstance(entry.shown, nodes.Text):
                 items += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(": "), entry.shown))
             else:
                 items += nodes.list_item("", nodes.paragraph("", "", link), entry.shown)
         if group:
-            made += [nodes.rubric("", KINDS[kind]), items]
+            made += [nodes.rubric("", f"{KINDS[kind]}s"), items]
     return made
 
 
@@ -93,12 +105,12 @@ def fill(app: Sphinx, doctree: nodes.document, here: str) -> None:
                 link = make_refnode(app.builder, here, page, "", nodes.Text(title))
                 made += [nodes.section("", nodes.title("", "", link), *lists, ids=[nodes.make_id(f"in-{title}")])]
         app.env.get_domain("math").data["has_equations"][here] = True  # formulas that reading the page did not show
-        mark.replace_self(made or [nodes.paragraph("", "No figure is numbered.")])
+        mark.replace_self(made)
 
 
 def pages_with_an_index(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The pages to write anew once all pages are read."""
-    return [page for page in env.found_docs if any(env.get_doctree(page).findall(Mark))]
+    return [page for page, facts in env.metadata.items() if "figure-index" in facts]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
