@@ -33,7 +33,7 @@ book: $(STAMP) ## run every chapter and build the HTML book; prints its path
 	@echo "book: running the chapters ($(LABUTILS_BUDGET) budget) and building the pages"
 	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python book/build.py
 
-test: $(STAMP) ## run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
+test: book ## build the book, run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
 	@echo "test: running the tests$(if $(SLOW),, (without the slow ones))"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(SLOW),,-m "not slow")
 
