@@ -38,7 +38,7 @@ pdf: book ## print the book into one file, _build/book.pdf; needs Chromium or Ch
 	@echo "pdf: printing the pages"
 	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python -m book.pdf
 
-test: $(STAMP) ## run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
+test: book ## build the book, run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
 	@echo "test: running the tests$(if $(SLOW),, (without the slow ones))"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(SLOW),,-m "not slow")
 
