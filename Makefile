@@ -3,11 +3,12 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup book test check lab bench mlflow clean
+.PHONY: help setup book pdf test check lab bench mlflow clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LAB := $(CURDIR)/$(VENV)/jupyter
 PYTHON ?=
 TORCH_INDEX ?=
 SLOW ?=
@@ -33,7 +34,11 @@ book: $(STAMP) ## run every chapter and build the HTML book; prints its path
 	@echo "book: running the chapters ($(LABUTILS_BUDGET) budget) and building the pages"
 	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python book/build.py
 
-test: $(STAMP) ## run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
+pdf: book ## print the book into one file, _build/book.pdf; needs Chromium or Chrome
+	@echo "pdf: printing the pages"
+	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python -m book.pdf
+
+test: book ## build the book, run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
 	@echo "test: running the tests$(if $(SLOW),, (without the slow ones))"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(SLOW),,-m "not slow")
 
@@ -44,7 +49,10 @@ check: $(STAMP) ## lint, formatting, types, import order
 	@echo "check: rules of the repository" && $(BIN)/python -m pytest -q tests/test_layers.py tests/test_no_pickle.py tests/test_pins.py
 
 lab: $(STAMP) ## open the chapters in JupyterLab, on this computer only
-	@$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir=. nbs
+	@echo "lab: JupyterLab opens in your browser, with settings of its own below $(LAB); Ctrl-C ends it"
+	@env -u JUPYTER_TOKEN JUPYTER_CONFIG_DIR="$(LAB)/config" JUPYTER_DATA_DIR="$(LAB)/data" IPYTHONDIR="$(LAB)/ipython" \
+	  JUPYTERLAB_SETTINGS_DIR="$(LAB)/settings" JUPYTERLAB_WORKSPACES_DIR="$(LAB)/workspaces" \
+	  $(BIN)/jupyter lab --config="$(CURDIR)/book/jupyter/jupyter_lab_config.py"
 
 bench: $(STAMP) ## measure the benchmarks, one thread
 	@$(ONE_THREAD) $(BIN)/python -m tests.bench

@@ -1,43 +1,101 @@
 """Build the book: run its chapters where something changed, refuse pages with a failure, say where the pages are.
 
-Jupyter Book keeps the outputs of chapters it has run and does not notice that the package, a recorded result or the
-budget changed; this script keeps a key of all of these beside the build, and starts afresh when the key differs.
+Jupyter Book keeps the outputs of chapters it has run and does not notice that the package, the data, a recorded result
+or the budget changed; nor does it write pages again when a style or script changed. This script keeps two keys beside
+the build: when that of the chapters differs, all of them run again; when that of the pages differs, all are written
+again from the outputs that were kept. Where neither differs there is nothing to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-INPUTS = ("labutils/**/*", "results/**/*", "constraints.txt", "_config.yml")
+from labutils.core.runtime import budget, data_root
+
+# what chapters depend on besides their own text, and what pages depend on besides the outputs of chapters
+CHAPTERS = ("labutils/**/*", "results/**/*", "book/*.py", "book/_ext/**/*", "constraints.txt", "_config.yml")
+PAGES = ("book/**/*", "nbs/*.ipynb")
 
 
-def build_key(root: Path) -> str:
-    """Hex SHA-256 of what chapters depend on besides their own text: package, results, pins, settings, environment."""
-    digest = hashlib.sha256(sys.version.encode())
-    for pattern in INPUTS:
-        for path in sorted(root.glob(pattern)):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"\0{path.relative_to(root)}\0".encode())
-                digest.update(path.read_bytes())
-    for name in sorted(name for name in os.environ if name.startswith("LABUTILS_")):
-        digest.update(f"\0{name}={os.environ[name]}".encode())
+def digest_of(root: Path, patterns: tuple[str, ...], *words: str) -> str:
+    """Hex SHA-256 of some words, and of the names and bytes of the files that patterns find."""
+    digest = hashlib.sha256("\0".join(words).encode())
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"\0{path.relative_to(root)}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def discard_if_changed(root: Path) -> None:
-    """Remove the build folder when it was made with another key, so that no old output can be shown."""
-    build, key = root / "_build", build_key(root)
-    stamp = build / "key"
-    if build.exists() and (not stamp.exists() or stamp.read_text() != key):
-        shutil.rmtree(build)
+def data_manifest(folder: Path) -> Iterator[str]:
+    """Name, size and time of change of every file below a folder, in order; nothing where there is no such folder."""
+    seen = set()  # links are followed, as readers of data do; a circle of them is walked once
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        folders.sort()
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.exists():
+                facts = path.stat()
+                yield f"{path.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def chapter_key(root: Path) -> str:
+    """What the outputs of chapters follow: package, results, pins, settings, Python, budget, and the files of data."""
+    data = data_root()
+    return digest_of(root, CHAPTERS, sys.version, budget().name, str(data), *data_manifest(data))
+
+
+def page_key(root: Path) -> str:
+    """What the pages follow: all that chapters follow, and the text of every chapter and page."""
+    return digest_of(root, PAGES, chapter_key(root))
+
+
+def is_current(root: Path) -> bool:
+    """Whether the pages below ``_build/html`` were made whole, from what is in the repository and the data now."""
+    stamp = root / "_build" / "pages.key"
+    return stamp.is_file() and stamp.read_text() == page_key(root) and (root / "_build/html/index.html").is_file()
+
+
+@contextmanager
+def only_one(root: Path) -> Iterator[None]:
+    """Keep ``_build`` for one process at a time; a second waits and says so."""
+    build = root / "_build"
     build.mkdir(exist_ok=True)
+    with open(build / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("book: another build is under way in this folder; waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def discard_what_changed(root: Path) -> None:
+    """Remove the pages, which are made again, and the outputs of chapters if they were made with another key."""
+    build, key = root / "_build", chapter_key(root)
+    stamp = build / "chapters.key"
+    kept = {"lock"}
+    if stamp.is_file() and stamp.read_text() == key:
+        kept |= {"chapters.key", ".jupyter_cache"}
+    for path in build.iterdir():
+        if path.is_dir() and path.name not in kept:
+            shutil.rmtree(path)
+        elif path.name not in kept:
+            path.unlink()
     stamp.write_text(key)
 
 
@@ -55,18 +113,14 @@ def run_jupyter_book(root: Path) -> int:
 
 
 def show_failure(root: Path) -> None:
-    """Print what went wrong, and remove the pages: a page with a failed cell must not be mistaken for the book.
-
-    The parsed pages go too: Jupyter Book would not read them again, and its next run would call them good.
-    """
+    """Print what went wrong, and remove the pages: a page with a failed cell must not be mistaken for the book."""
     build = root / "_build"
     log = (build / "build.log").read_text(errors="replace").splitlines()
     named = [line for line in log if "WARNING" in line or "ERROR" in line]
     print("\n".join(named or log[-30:]), file=sys.stderr)
     for report in sorted(build.glob("html/reports/**/*.err.log")):
         print(f"--- {report.name}\n{report.read_text()[-3000:]}", file=sys.stderr)
-    for folder in (build / "html", build / ".doctrees"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(build / "html", ignore_errors=True)
     print(f"book: not built; the messages are above, the whole log is {build / 'build.log'}", file=sys.stderr)
 
 
@@ -82,19 +136,32 @@ def chapter_seconds(root: Path) -> dict[str, float]:
     return {name: seconds[name] for name in sorted(seconds) if (root / "nbs" / f"{name}.ipynb").exists()}
 
 
-def main() -> int:
-    """Build the book under ``--root`` and give the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="top folder")
-    root = parser.parse_args().root.resolve()
-    discard_if_changed(root)
+def build(root: Path) -> int:
+    """Bring the pages up to date, unless they are, and give the exit status of Jupyter Book."""
+    if is_current(root):
+        return 0
+    discard_what_changed(root)
+    key = page_key(root)  # of what this build reads: a file changed meanwhile makes the pages old
     if status := run_jupyter_book(root):
         show_failure(root)
         return status
-    seconds = chapter_seconds(root)
-    (root / "_build" / "times.json").write_text(json.dumps(seconds, indent=1) + "\n")
+    (root / "_build" / "times.json").write_text(json.dumps(chapter_seconds(root), indent=1) + "\n")
+    (root / "_build" / "pages.key").write_text(key)
+    return 0
+
+
+def main() -> int:
+    """Build the book under ``--root``, say how long each chapter took and where the pages are; give the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="top folder")
+    root = parser.parse_args().root.resolve()
+    with only_one(root):
+        if status := build(root):
+            return status
+        seconds = json.loads((root / "_build" / "times.json").read_text())
     for name, value in seconds.items():
         print(f"book: {name} ran in {value:.1f} s")
+    print(f"book: all chapters ran in {sum(seconds.values()):.1f} s")
     print(f"book: open {root / '_build' / 'html' / 'index.html'}")
     return 0
 

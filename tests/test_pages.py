@@ -41,7 +41,7 @@ def test_the_research_use_notice_stands(path):
 
 
 def test_every_budget_is_explained():
-    assert all(name in page("notation") for name in BUDGETS)
+    assert all(name in page("glossary") for name in BUDGETS)
 
 
 def test_every_page_begins_with_its_label_and_is_listed():

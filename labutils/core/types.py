@@ -81,6 +81,35 @@ class Batch(NamedTuple):
         )
 
 
+class Stage(NamedTuple):
+    """One part of a network, the image it is given, or a field of what it gives."""
+
+    name: str  # as in ``network.get_submodule(name)``; a field's name for what it gives
+    role: Literal["image", "stage", "output"]
+    shape: tuple[int, ...]  # of its result for one image: (C, [D,] H, W), (Z,) for a latent
+    parameters: int  # numbers it learns
+
+
+class Flow(NamedTuple):
+    """The result of one stage goes into another, with nothing but fixed operations between."""
+
+    source: str
+    target: str
+    skip: bool  # the target also gets it the longer way, through other stages
+
+
+class Architecture(NamedTuple):
+    """What a network is made of, in the order in which it runs; plain numbers, so that anything can draw it."""
+
+    stages: tuple[Stage, ...]
+    flows: tuple[Flow, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers the network learns."""
+        return sum(stage.parameters for stage in self.stages)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Goal:
     """The one number a run, a search and its pruner all look at, and which way is better."""

@@ -12,7 +12,7 @@ import html
 import json
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ import anywidget
 import numpy as np
 import traitlets
 
-from labutils.core.checks import InputError, require
+from labutils.core.checks import InputError, require, require_shape
+from labutils.core.types import Case
+from labutils.viz.outlines import bar_length
 from labutils.viz.style import dashes, rater_style
 
+MOST_RATERS = 8  # one bit each in a byte
 _FOLDER = Path(__file__).parent
 
 
@@ -52,7 +55,11 @@ class Explorer(anywidget.AnyWidget):
         given, wanted = proposal["value"], self.value
         if wanted and set(given) != set(wanted):
             raise InputError(f"value has the keys {sorted(given)}; wanted {sorted(wanted)}")
+        self.check(given)
         return given
+
+    def check(self, value: Mapping[str, Any]) -> None:
+        """Refuse, with an InputError, a value that the controls cannot show; `data` is there already."""
 
 
 class as_html:  # noqa: N801 - reads as a verb where it is used, and must be an object for a notebook to show it
@@ -92,6 +99,39 @@ def pack(array: np.ndarray, *, smooth: bool = False) -> dict[str, Any]:
 def pack_images(images: np.ndarray) -> dict[str, Any]:
     """Gray images, float (N, H, W) in [0, 1], packed with 256 steps of gray."""
     return pack(np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8), smooth=True)
+
+
+def pack_cases(cases: Sequence[Case]) -> dict[str, Any]:
+    """Cases and how their raters are drawn, as part of an explorer's data.
+
+    Args:
+        cases: 2D, of one size, with one to eight raters; the first channel of an image is shown.
+    Returns:
+        ``height``, ``width``, ``images``, ``masks`` (bit r of a byte: rater r), ``cases`` and ``raters``.
+    Raises:
+        InputError: there is no case, sizes differ, or there are more raters.
+    """
+    require(len(cases) > 0, "cases is empty; wanted at least one case")
+    raters, height, width = (require_shape("masks", cases[0].masks, "RHW")[axis] for axis in "RHW")
+    require(raters <= MOST_RATERS, f"the cases have {raters} raters; wanted {MOST_RATERS} at most")
+    for one in cases:
+        require_shape(f"case {one.case!r}: masks", one.masks, "RHW", R=raters, H=height, W=width)
+    return {
+        "height": height,
+        "width": width,
+        "images": pack_images(np.stack([one.image[0] for one in cases])),
+        "masks": pack(np.stack([np.packbits(one.masks != 0, axis=0, bitorder="little")[0] for one in cases])),
+        "cases": [
+            {
+                "label": one.case or f"case {place + 1}",
+                "present": one.present.tolist(),
+                "bar": bar_length(one.spacing_mm, width)._asdict(),
+                "tall": 1.0 if one.spacing_mm is None else one.spacing_mm[0] / one.spacing_mm[1],
+            }
+            for place, one in enumerate(cases)
+        ],
+        "raters": rater_lines(raters),
+    }
 
 
 def rater_lines(raters: int) -> list[dict[str, Any]]:

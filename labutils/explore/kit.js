@@ -43,6 +43,9 @@ function frame(root, name, data, value, changed) {
       changed(structuredClone(self.value));
     },
   };
+  const look = new MutationObserver(() => (box.isConnected ? self.redraw() : look.disconnect()));
+  for (const node of [document.documentElement, document.body]) // where themes say whether a page is light or dark
+    look.observe(node, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
   return self;
 }
 
@@ -136,11 +139,11 @@ function plane({ shape, values }, index) {
 // ---- pictures: one array pixel is `zoom` device pixels ----------------------------------------------------------------
 
 // A canvas of height x width array pixels; `widest` is its largest width on the page in CSS pixels.
-function picture(parent, { height, width, caption, widest = 300 }) {
+function picture(parent, { height, width, caption, widest = 250 }) {
   const zoom = Math.max(1, Math.ceil((2 * widest) / width));
-  const box = add(parent, "figure", { class: "lu-picture", style: `max-width:${widest}px` });
+  const box = add(parent, "div", { class: "lu-picture", style: `max-width:${widest}px` });
   const canvas = add(box, "canvas", { role: "img", width: width * zoom, height: height * zoom });
-  const words = add(box, "figcaption", {}, caption);
+  const words = add(box, "div", { class: "lu-caption" }, caption);
   return { canvas, words, zoom, height, width, brush: canvas.getContext("2d") };
 }
 
@@ -173,23 +176,31 @@ function outline(pic, inside, { color, dash = [], width = 1.5, rim = "#000000b0"
   const path = new Path2D();
   const at = (row, column) =>
     row >= 0 && column >= 0 && row < pic.height && column < pic.width && inside(row * pic.width + column);
-  for (let row = 0; row <= pic.height; row++)
-    for (let column = 0; column <= pic.width; column++) {
-      if (at(row, column) !== at(row - 1, column)) {
-        path.moveTo(column * zoom, row * zoom);
-        path.lineTo((column + 1) * zoom, row * zoom);
-      }
-      if (at(row, column) !== at(row, column - 1)) {
-        path.moveTo(column * zoom, row * zoom);
-        path.lineTo(column * zoom, (row + 1) * zoom);
-      }
+  const ends = new Map(); // from a corner of the grid to the next ones, the inside on the right
+  const across = pic.width + 1;
+  const edge = (from, to) => ends.set(from, [...(ends.get(from) ?? []), to]);
+  for (let row = 0; row < pic.height; row++)
+    for (let column = 0; column < pic.width; column++) {
+      if (!at(row, column)) continue;
+      const corner = row * across + column;
+      if (!at(row - 1, column)) edge(corner, corner + 1);
+      if (!at(row, column + 1)) edge(corner + 1, corner + across + 1);
+      if (!at(row + 1, column)) edge(corner + across + 1, corner + across);
+      if (!at(row, column - 1)) edge(corner + across, corner);
     }
-  const unit = pic.canvas.width / 300; // a CSS pixel of a picture at its usual size
-  brush.lineCap = "square";
+  const point = (corner) => [(corner % across) * zoom, Math.floor(corner / across) * zoom];
+  for (const first of ends.keys())
+    while (ends.get(first).length) {
+      path.moveTo(...point(first)); // closed lines: dashes run on around corners
+      for (let here = first; ends.get(here).length; path.lineTo(...point(here))) here = ends.get(here).pop();
+      path.closePath();
+    }
+  const unit = pic.canvas.width / 250; // a CSS pixel of a picture at its usual size
   for (const [style, wide, pattern] of [[rim, width + 1.4, []], [color, width, dash]]) {
     brush.strokeStyle = style;
     brush.lineWidth = wide * unit;
     brush.setLineDash(pattern.map((part) => part * unit));
+    brush.lineCap = pattern.length ? "butt" : "square";
     brush.stroke(path);
   }
   brush.setLineDash([]);
@@ -204,6 +215,11 @@ function outlines(pic, raters, inside) {
   });
 }
 
+// What the raters in `shown` drew, from bytes in which bit r is rater r.
+function outlineRaters(pic, bits, raters, shown) {
+  outlines(pic, shown.map((r) => raters[r]), (place) => (i) => Boolean((bits[i] >> shown[place]) & 1));
+}
+
 // A bar of a round length in the lower left; {length, unit, pixels}
 function scaleBar(pic, { length, unit, pixels }) {
   const { brush, zoom, canvas } = pic;
@@ -212,14 +228,18 @@ function scaleBar(pic, { length, unit, pixels }) {
   for (const [color, wide] of [["#000000b0", size / 2.2], ["#ffffff", size / 6]]) {
     brush.strokeStyle = brush.fillStyle = color;
     brush.lineWidth = wide;
-    brush.beginPath();
-    brush.moveTo(x, y);
-    brush.lineTo(x + pixels * zoom, y);
-    brush.stroke();
+    line(brush, x, y, x + pixels * zoom, y);
     brush.lineWidth = size / 4;
     if (color !== "#ffffff") brush.strokeText(`${length} ${unit}`, x, y - size / 2);
     else brush.fillText(`${length} ${unit}`, x, y - size / 2);
   }
+}
+
+function line(brush, x0, y0, x1, y1) {
+  brush.beginPath();
+  brush.moveTo(x0, y0);
+  brush.lineTo(x1, y1);
+  brush.stroke();
 }
 
 // What the colors of a picture mean, after its caption; [[color, words], ...]
@@ -227,7 +247,7 @@ function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words] of entries) {
     pic.words.append(" ");
-    const entry = add(pic.words, "span", { class: "lu-entry" });
+    const entry = add(pic.words, "span", { class: "lu-entry" }); // a swatch and its words stay on one line
     add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
     entry.append(words);
   }

@@ -21,22 +21,30 @@ function diceAt(tenths, mine, raters, theirs, everybody) {
   return total ? (2 * both) / total : 1;
 }
 
-function drawBars(pic, dice, tenths, ink) {
+// Nine bars from 0 to 1 with the chosen one marked, and a dotted line at their mean.
+function drawBars(pic, dice, mean, tenths) {
   const { brush, canvas } = pic;
   const [w, h] = [canvas.width, canvas.height];
-  const step = w / (TENTHS.length + 0.4);
+  const [left, low, tall, step] = [0.12 * w, 0.88 * h, 0.8 * h, (0.86 * w) / TENTHS.length];
   blank(pic);
-  brush.font = `${h / 10}px system-ui, sans-serif`;
+  brush.fillStyle = brush.strokeStyle = getComputedStyle(canvas).color;
+  brush.font = `${h / 17}px system-ui, sans-serif`;
+  brush.lineWidth = h / 250;
+  for (const mark of [0, 0.5, 1]) {
+    brush.textAlign = "right";
+    brush.fillText(String(mark), left - 0.03 * w, low - tall * mark + h / 50);
+    line(brush, left - 0.02 * w, low - tall * mark, left, low - tall * mark);
+  }
+  line(brush, left, low, left, low - tall);
   brush.textAlign = "center";
+  for (const t of [1, 5, 9]) brush.fillText((t / 10).toFixed(1), left + (t - 0.4) * step, low + 0.08 * h);
   TENTHS.forEach((t, place) => {
-    const x = (place + 0.7) * step;
-    const tall = 0.7 * h * dice[place];
     brush.fillStyle = t === tenths ? "#0072b2" : "#8a8f98";
-    brush.fillRect(x - 0.35 * step, 0.86 * h - tall, 0.7 * step, Math.max(tall, 2));
-    brush.fillStyle = ink;
-    brush.fillText(dice[place].toFixed(2), x, 0.82 * h - tall);
-    brush.fillText(`.${t}`, x, 0.98 * h);
+    brush.fillRect(left + (place + 0.25) * step, low - tall * dice[place], 0.7 * step, tall * dice[place]);
   });
+  brush.setLineDash([h / 100, h / 60]);
+  line(brush, left, low - tall * mean, w, low - tall * mean);
+  brush.setLineDash([]);
 }
 
 function mount(root, data, value, changed) {
@@ -59,6 +67,7 @@ function mount(root, data, value, changed) {
   const pictures = add(self.box, "div", { class: "lu-pictures" });
   const left = picture(pictures, { ...size, caption: "what each rater drew" });
   const right = picture(pictures, { ...size, caption: "votes" });
+  const bars = data.bars && picture(pictures, { ...size, caption: "Dice with all raters at each threshold; dotted: mean" });
   slider(self, self.box, {
     name: "threshold", label: "threshold", min: 1, max: 9,
     read: (v) => v.threshold, write: (v, to) => (v.threshold = to), words: (t) => `${t / 10} of the raters`,
@@ -66,7 +75,6 @@ function mount(root, data, value, changed) {
   const numbers = add(self.box, "div", { class: "lu-numbers" });
   const [dice, score] = [number(numbers, "dice", "Dice with all raters at this threshold:"),
     number(numbers, "score", "QUBIQ score, the mean of nine:")];
-  const bars = picture(self.box, { height: 24, width: 100, caption: "Dice at each of the nine thresholds", widest: 480 });
 
   Promise.all([unpack(data.images), unpack(data.masks)]).then(([images, masks]) => {
     self.draw = () => draw(plane(images, self.value.case), plane(masks, self.value.case));
@@ -83,15 +91,14 @@ function mount(root, data, value, changed) {
     const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
     drawOutlines(image, bits, counted);
     drawVotes(image, votes, counted.length);
-    drawBars(bars, found, self.value.threshold, getComputedStyle(self.box).color);
+    if (bars) drawBars(bars, found, mean, self.value.threshold);
     say(bits, counted, found, mean);
     return { dice: found, score: mean };
   }
 
   function drawOutlines(image, bits, counted) {
     paintGray(left, image);
-    const styles = counted.map((r) => data.raters[r]);
-    outlines(left, styles, (place) => (i) => Boolean((bits[i] >> counted[place]) & 1));
+    outlineRaters(left, bits, data.raters, counted);
     scaleBar(left, data.cases[self.value.case].bar);
   }
 
@@ -116,7 +123,7 @@ function mount(root, data, value, changed) {
     right.canvas.setAttribute("aria-label", `${at}: votes of ${n} raters, and the line around ${self.value.threshold / 10}`);
     const votes = n ? data.palettes[n - 1].map((color, v) => [`rgb(${color})`, `${v + 1}`]) : [];
     key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff;outline:1px solid", "cut"]] : [])]);
-    bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
+    if (bars) bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
     dice.textContent = found[self.value.threshold - 1].toFixed(3);
     score.textContent = mean.toFixed(3);
   }

@@ -12,14 +12,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from labutils.core.checks import require, require_shape
+from labutils.core.checks import require
 from labutils.core.types import Case
-from labutils.explore.core import Explorer, module, pack, pack_images, rater_lines
+from labutils.explore.core import Explorer, module, pack_cases
 from labutils.metrics.qubiq import thresholded_dice
 from labutils.viz.agreement import Position, positions, vote_colors
-from labutils.viz.outlines import bar_length
-
-MOST_RATERS = 8  # one bit each in a byte
 
 
 def raters_at(case: Case, shown: Sequence[bool], threshold: int) -> Position:
@@ -57,40 +54,21 @@ class RatersExplorer(Explorer):
     name = "raters"
     _esm = module("raters")
 
-    def __init__(self, cases: Sequence[Case], *, case: int = 0, threshold: int = 5) -> None:
+    def __init__(self, cases: Sequence[Case], *, case: int = 0, threshold: int = 5, bars: bool = True) -> None:
         """Pack some cases.
 
         Args:
             cases: 2D, of one size, with one to eight raters; the first channel of an image is shown.
             case: which is shown first.
             threshold: 1 to 9, in tenths of the raters.
+            bars: show the Dice of all nine thresholds beside the pictures, which need less room without.
         Raises:
             InputError: there is no case, sizes differ, there are more raters, or a start is out of range.
         """
-        require(len(cases) > 0, "cases is empty; wanted at least one case")
-        raters, height, width = (require_shape("masks", cases[0].masks, "RHW")[axis] for axis in "RHW")
-        require(raters <= MOST_RATERS, f"the cases have {raters} raters; wanted {MOST_RATERS} at most")
+        packed = pack_cases(cases)
+        raters = len(packed["raters"])
         require(0 <= case < len(cases), f"case is {case}; wanted 0 to {len(cases) - 1}")
         require(threshold in range(1, 10), f"threshold is {threshold}; wanted 1 to 9 tenths")
-        for one in cases:
-            require_shape(f"case {one.case!r}: masks", one.masks, "RHW", R=raters, H=height, W=width)
-        bits = np.stack([np.packbits(one.masks != 0, axis=0, bitorder="little")[0] for one in cases])
-        data = {
-            "title": "Raters: cases, outlines and votes",
-            "height": height,
-            "width": width,
-            "images": pack_images(np.stack([one.image[0] for one in cases])),
-            "masks": pack(bits),
-            "cases": [
-                {
-                    "label": one.case or f"case {place + 1}",
-                    "present": one.present.tolist(),
-                    "bar": bar_length(one.spacing_mm, width)._asdict(),
-                    "tall": 1.0 if one.spacing_mm is None else one.spacing_mm[0] / one.spacing_mm[1],
-                }
-                for place, one in enumerate(cases)
-            ],
-            "raters": rater_lines(raters),
-            "palettes": [np.rint(255 * vote_colors(n)[:, :3]).astype(int).tolist() for n in range(1, raters + 1)],
-        }
+        palettes = [np.rint(255 * vote_colors(n)[:, :3]).astype(int).tolist() for n in range(1, raters + 1)]
+        data = {"title": "Raters: cases, outlines and votes", "bars": bars, "palettes": palettes, **packed}
         super().__init__(data, {"case": case, "shown": [True] * raters, "threshold": threshold})

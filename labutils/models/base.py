@@ -35,6 +35,16 @@ class Model(nn.Module, ABC):
         self.config = config
         self.card = {}
 
+    def stages(self) -> dict[str, nn.Module]:
+        """The parts that a drawing of the network shows, by their names in it; together they hold every parameter.
+
+        These are the network's own parts, the members of a list one by one. A network whose parts are whole networks
+        says here what lies in them.
+        """
+        lists = {name: part for name, part in self.named_children() if isinstance(part, nn.ModuleList)}
+        members = {f"{name}.{i}": part for name, parts in lists.items() for i, part in enumerate(parts)}
+        return {name: part for name, part in self.named_children() if name not in lists} | members
+
     @abstractmethod
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n answers for each image, the image encoded once.

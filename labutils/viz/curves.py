@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from labutils.core.checks import InputError, require
 from labutils.viz.style import FAINT, GRID, INK, RATER_COLORS, new_figure
@@ -40,7 +41,7 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
         split, _, quantity = name.rpartition("/")
         panels.setdefault(quantity, {})[split] = values
         splits.setdefault(split, len(splits))
-    figure, axes = new_figure(1, len(panels), panel=(3.0, 2.5))
+    figure, axes = new_figure(1, len(panels), panel=(2.3, 2.3))
     for ax, (quantity, lines) in zip(axes.flat, panels.items(), strict=True):
         for split, values in lines.items():
             place = splits[split]
@@ -56,7 +57,7 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
             )
         ax.set_xlabel("epoch")
         ax.set_ylabel(quantity)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         ax.grid(axis="y", color=GRID)
         if any(lines):
             ax.legend()
@@ -208,7 +209,7 @@ def _group(ax: Axes, place: int, values: np.ndarray, rng: np.random.Generator) -
     if not len(values):
         return
     sideways = place + rng.uniform(-0.25, 0.25, len(values))
-    ax.plot(sideways, values, ".", color=ESTIMATE, alpha=0.35, markersize=4, markeredgewidth=0)
+    ax.plot(sideways, values, ".", color=ESTIMATE, alpha=0.5, markersize=5.5, markeredgewidth=0)
     first, median, third = np.quantile(values, (0.25, 0.5, 0.75))
     ax.plot([place, place], [first, third], color=INK, linewidth=5, alpha=0.35, solid_capstyle="butt")
     ax.plot([place - 0.3, place + 0.3], [median, median], color=INK, linewidth=2)

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from labutils.core.checks import InputError, require, require_same_shape, require_shape
 from labutils.viz.curves import ESTIMATE
 from labutils.viz.outlines import draw_raters, outline
+from labutils.viz.panels import Spacing, show_image
 from labutils.viz.style import (
     AGREEMENT_MAP,
     FAINT,
@@ -122,11 +123,12 @@ def sample_rows(stacks: Mapping[str, np.ndarray], *, columns: int = 4) -> Figure
     return figure
 
 
-def shapes_and_scores(panels: Sequence[TwoSets]) -> Figure:
+def shapes_and_scores(panels: Sequence[TwoSets], *, spacing_mm: Spacing = None) -> Figure:
     """Shapes of raters in their colors and of samples in yellow, with the scores of each panel below it.
 
     Args:
-        panels: one or more; all masks of a panel have one size.
+        panels: one or more; all masks of a panel have one size. A score that is NaN is written as undefined.
+        spacing_mm: (row, column) for the scale bar; None gives pixels.
     Raises:
         InputError: there is no panel, or the sizes of its masks differ.
     """
@@ -137,17 +139,20 @@ def shapes_and_scores(panels: Sequence[TwoSets]) -> Figure:
         require_shape("raters", raters, "RHW")
         require_shape("samples", samples, "SHW")
         require_same_shape("a rater's mask", raters[0], "a sample", samples[0])
-        ax.imshow(np.full(raters.shape[1:], GROUND), cmap="gray", vmin=0, vmax=1)
-        image_axes(ax)
-        draw_raters(ax, raters, width=2.0)
+        show_image(ax, np.full(raters.shape[1:], GROUND), spacing_mm)
+        draw_raters(ax, raters, width=3.0)  # seen beside a sample on the same line, too
         for place, mask in enumerate(samples):
             outline(ax, mask, MODEL_COLOR, line=("-", "--")[place % 2], width=1.4)
-        text = "\n".join(f"{name}  {value:.3f}" for name, value in panel.scores.items())
+        text = "\n".join(f"{name}  {_score(value)}" for name, value in panel.scores.items())
         ax.text(0.5, -0.04, text, transform=ax.transAxes, ha="center", va="top", linespacing=1.5)
     handles = [Line2D([], [], color=rater_style(r).color, label=f"rater {r + 1}") for r in range(len(raters))]
     handles.append(Line2D([], [], color=MODEL_COLOR, label="samples", path_effects=casing(MODEL_COLOR, 1.6)))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
+
+
+def _score(value: float) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
 def _flat(distance: np.ndarray) -> np.ndarray:

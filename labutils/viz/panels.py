@@ -86,7 +86,8 @@ def raters_on_image(
     extra = (truth, TRUTH_COLOR, "truth"), (consensus, CONSENSUS_COLOR, "consensus"), (model, MODEL_COLOR, "model")
     handles += [_cased(color, label) for mask, color, label in extra if mask is not None]
     entries = 4 if with_plain else 2  # a legend row holds
-    figure, axes = new_figure(1, 1 + with_plain, panel=(3.4, 3.5 + 0.2 * -(-len(handles) // entries)))
+    side = 3.4 if with_plain else 4.2  # inches
+    figure, axes = new_figure(1, 1 + with_plain, panel=(side, side + 0.1 + 0.2 * -(-len(handles) // entries)))
     for ax in axes.flat:
         show_image(ax, image, spacing_mm)
     draw_raters(axes[0, -1], masks, present)
@@ -134,7 +135,7 @@ def maps_on_image(
         InputError: there is no map, or one is not (H, W).
     """
     require(len(maps) > 0, "maps is empty; wanted at least one")
-    figure, axes = new_figure(1, len(maps), panel=(2.3, 2.7))
+    figure, axes = new_figure(1, len(maps), panel=(2.3, 2.2))
     for ax, (name, values) in zip(axes.flat, maps.items(), strict=True):
         values = np.asarray(values, dtype=float)
         require_shape(name, values, "HW")

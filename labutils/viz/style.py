@@ -30,6 +30,8 @@ MODEL_COLOR = "#F0E442"
 AGREEMENT_MAP = "viridis"  # perceptually even, readable in color blindness, and never a gray of the image
 DOUBT_MAP = "magma"
 
+SHOWN_DPI = 96  # pixels of a page in an inch
+
 BOOK_STYLE: dict[str, Any] = {
     "figure.dpi": 144,
     "figure.facecolor": PAPER,
@@ -92,12 +94,31 @@ def casing(color: str, width: float) -> list[AbstractPathEffect]:
 
 
 class BookFigure(Figure):
-    """A figure in the book's look that a notebook displays by itself, with or without pyplot."""
+    """A figure in the book's look that a notebook displays by itself, with or without pyplot.
 
-    def _repr_png_(self) -> bytes:
+    It is shown at its size in inches, so that letters are as large in one figure as in another; its pixels are finer.
+    """
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=BOOK_STYLE["figure.dpi"], facecolor=PAPER)
-        return buffer.getvalue()
+        return buffer.getvalue(), {"width": round(self.get_figwidth() * SHOWN_DPI)}
+
+
+class VectorFigure(Figure):
+    """A drawing without pixels that a notebook displays by itself, as SVG.
+
+    Its letters are paths, so that no font is asked for; the same drawing is the same file, byte for byte.
+    """
+
+    name = ""  # what an image viewer or a screen reader calls the drawing
+
+    def _repr_svg_(self) -> str:
+        stream = io.StringIO()
+        with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "labutils"}):
+            metadata = {"Title": self.name, "Date": None, "Creator": None}
+            self.savefig(stream, format="svg", facecolor=PAPER, metadata=metadata)
+        return stream.getvalue()
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, panel: tuple[float, float], **options: Any) -> tuple[Figure, Any]:

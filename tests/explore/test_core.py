@@ -1,55 +1,84 @@
-import ipywidgets as widgets
+"""Explorers lose nothing of their data, refuse what a page could not follow, and need no widget manager."""
+
+import base64
+import json
+import re
+import zlib
+
+import numpy as np
 import pytest
 
 from labutils.core.checks import InputError
-from labutils.explore.core import explorer
-from labutils.viz.style import new_figure
+from labutils.explore.core import Explorer, as_html, module, pack, pack_images
+from labutils.explore.raters import RatersExplorer
 
 
-def picture_of(calls):
-    def render(height, bold):
-        calls.append((height, bold))
-        figure, axes = new_figure(panel=(1, 1))
-        axes[0, 0].plot([0, height], linewidth=4 if bold else 1)
-        return figure
-
-    return render
+def unpack(packed):
+    """What kit.js does, in other words."""
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), dtype=np.uint8).reshape(packed["shape"])
+    return np.cumsum(raw, axis=-1, dtype=np.uint8) if packed["delta"] else raw
 
 
-def controls():
-    return {"height": widgets.IntSlider(value=1, max=5), "bold": widgets.Checkbox(value=False)}
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 1, 4, 4), (0, 4, 4)])
+def test_nothing_is_lost(smooth, shape):
+    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    packed = pack(array, smooth=smooth)
+    assert json.loads(json.dumps(packed)) == packed
+    assert np.array_equal(unpack(packed), array)
 
 
-def test_the_picture_is_drawn_at_once_and_follows_every_control():
-    calls, given = [], controls()
-    box = explorer(picture_of(calls), **given)
-    picture = box.children[-1]
-    first = bytes(picture.value)
-    assert first.startswith(b"\x89PNG")
-    given["height"].value = 3
-    given["bold"].value = True
-    assert calls == [(1, False), (3, False), (3, True)]
-    assert bytes(picture.value) != first
+def test_steps_between_neighbors_are_smaller_than_smooth_images():
+    ramp = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)[None]
+    noisy = ramp + np.random.default_rng(0).integers(0, 4, ramp.shape, dtype=np.uint8)
+    assert len(pack(noisy, smooth=True)["bytes"]) < 0.8 * len(pack(noisy)["bytes"])
 
 
-def test_the_same_values_give_the_same_picture():
-    given = controls()
-    picture = explorer(picture_of([]), **given).children[-1]
-    first = bytes(picture.value)
-    given["bold"].value = True
-    given["bold"].value = False
-    assert bytes(picture.value) == first
+@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((), np.uint8), np.zeros(3, bool)])
+def test_other_arrays_are_refused(array):
+    with pytest.raises(InputError, match="wanted uint8"):
+        pack(array)
 
 
-def test_an_error_in_render_is_not_swallowed():
-    def render(height):
-        raise InputError("no such case")
-
-    with pytest.raises(InputError, match="no such case"):
-        explorer(render, height=widgets.IntSlider())
+def test_images_have_256_grays():
+    gray = np.array([[[-0.1, 0, 0.5, 1, 1.2]]])
+    assert unpack(pack_images(gray)).tolist() == [[[0, 0, 128, 255, 255]]]
 
 
-@pytest.mark.parametrize("given", [{}, {"box": widgets.VBox()}])
-def test_controls_without_a_value_are_refused(given):
-    with pytest.raises(InputError, match="control"):
-        explorer(picture_of([]), **given)
+class Toy(Explorer):
+    name = "raters"
+    _esm = module("raters")
+
+
+def test_a_value_has_the_keys_it_was_made_with():
+    toy = Toy({"title": "toy"}, {"case": 0, "threshold": 5})
+    toy.value = {"case": 1, "threshold": 5}
+    assert toy.value["case"] == 1
+    with pytest.raises(InputError, match=r"value has the keys \['case'\]; wanted \['case', 'threshold'\]"):
+        toy.value = {"case": 1}
+    assert toy.value == {"case": 1, "threshold": 5}
+
+
+def test_an_explorer_needs_a_title():
+    with pytest.raises(InputError, match="no title"):
+        Toy({}, {})
+
+
+def test_a_module_is_whole_and_asks_nobody():
+    text = module("raters")
+    assert "function mount(" in text
+    assert text.endswith("export default carry(mount);\n")
+    assert not re.search(r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org/2000/svg)", text, re.MULTILINE)
+    assert RatersExplorer._esm == text
+
+
+def test_plain_html_cannot_be_left_by_its_data():
+    toy = Toy({"title": "</script><b>"}, {"case": 0})
+    text = as_html(toy)._repr_html_()
+    assert text.count("</script>") == 1
+    assert "&lt;/script&gt;&lt;b&gt;: moving it needs JavaScript" in text
+    assert "export default" not in text
+    places = re.findall(r"lu-[0-9a-f]{32}", text)
+    assert len(places) == 2
+    assert len(set(places)) == 1
+    assert places[0] not in as_html(toy)._repr_html_()

@@ -62,8 +62,14 @@ def test_a_panel_outlines_every_shape_and_writes_its_scores():
         colors = [patch.get_edgecolor() for patch in ax.patches]
         yellow = tuple(int(MODEL_COLOR[i : i + 2], 16) / 255 for i in (1, 3, 5))
         assert [np.allclose(color[:3], yellow) for color in colors] == [False, True, True]
-        assert ax.texts[0].get_text() == "GED²  0.125\nIoU  1.000"
+        assert [text.get_text() for text in ax.texts] == ["2 px", "GED²  0.125\nIoU  1.000"]
     assert figure._repr_png_()
+
+
+def test_a_panel_has_its_bar_in_mm_and_says_what_is_undefined():
+    panel = PANEL._replace(scores={"GED²": -0.25, "HD95": np.nan})
+    (ax,) = shapes_and_scores([panel], spacing_mm=(0.5, 0.5)).axes
+    assert [text.get_text() for text in ax.texts] == ["1 mm", "GED²  −0.250\nHD95  undefined"]
 
 
 def test_shapes_of_two_sizes_are_refused():

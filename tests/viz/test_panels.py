@@ -25,8 +25,6 @@ CASE = Case(image=IMAGE, masks=MASKS, present=PRESENT, spacing_mm=(0.7, 0.7))
 FIGURES = {
     "raters_on_image": lambda: panels.raters_on_image(IMAGE, MASKS, PRESENT, with_plain=True, truth=square(4, 9)),
     "case_strip": lambda: panels.case_strip([CASE] * 3, columns=2),
-    "agreement_map": lambda: panels.agreement_map(MASKS.sum(0), 3, image=IMAGE),
-    "outlines_and_votes": lambda: panels.outlines_and_votes([CASE] * 2),
     "samples_grid": lambda: panels.samples_grid(IMAGE, MASKS[:2]),
     "validation_pictures": lambda: panels.validation_pictures(IMAGE[None], MASKS[None, 0] * 0.9, MASKS[None]),
 }
@@ -68,19 +66,6 @@ def test_no_case_and_wrong_labels_are_refused():
         panels.case_strip([CASE] * 2, labels=["one"])
 
 
-def test_the_agreement_bar_says_how_many_raters_and_leaves_unmarked_pixels_bare():
-    figure = panels.agreement_map(MASKS.sum(0), 3)
-    picture, bar = figure.axes
-    assert bar.get_ylabel() == "raters who marked the pixel (of 3)"
-    votes = picture.images[-1].get_array()
-    assert votes.mask.sum() == (MASKS.sum(0) == 0).sum()
-
-
-def test_votes_beyond_the_raters_are_refused():
-    with pytest.raises(InputError, match="raters = 1"):
-        panels.agreement_map(MASKS.sum(0), 1)
-
-
 def test_mean_and_spread_are_of_all_samples_not_of_those_shown():
     samples = np.stack([np.ones((SIZE, SIZE)), *np.zeros((3, SIZE, SIZE))])
     figure = panels.samples_grid(IMAGE, samples, most=1)
@@ -97,20 +82,6 @@ def test_validation_shows_ten_cases_with_raters_and_model():
     colors = [_hex(patch.get_edgecolor()) for patch in figure.axes[0].patches]
     assert len(colors) == 3
     assert colors[-1] == MODEL_COLOR.lower()
-
-
-def test_hidden_raters_are_neither_drawn_nor_counted():
-    figure = panels.outlines_and_votes([CASE], shown=[True, False, True])
-    left, right, bar = figure.axes
-    assert len(left.patches) == 1  # the third rater saw nothing
-    assert right.images[-1].get_array().max() == 1
-    assert bar.get_ylabel() == "raters who marked the pixel (of 2)"
-    assert len(panels.outlines_and_votes([CASE], shown=[False] * 3).axes) == 2  # no votes, no bar
-
-
-def test_every_rater_must_be_shown_or_hidden():
-    with pytest.raises(InputError, match="shown has shape"):
-        panels.outlines_and_votes([CASE], shown=[True])
 
 
 def test_pixels_keep_the_proportions_of_the_tissue():

@@ -6,7 +6,16 @@ import matplotlib
 import numpy as np
 import pytest
 
-from labutils.viz.style import BOOK_STYLE, PAPER, RATER_COLORS, new_figure, rater_style, use_book
+from labutils.viz.style import (
+    BOOK_STYLE,
+    MODEL_COLOR,
+    PAPER,
+    RATER_COLORS,
+    casing,
+    new_figure,
+    rater_style,
+    use_book,
+)
 
 # How a color looks without red, green or blue cones: Machado, Oliveira and Fernandes 2009, severity 1, linear RGB.
 BLINDNESS = {
@@ -47,10 +56,21 @@ def test_use_book_sets_the_paper():
         assert all(matplotlib.rcParams[key] is not None for key in BOOK_STYLE)
 
 
-def test_a_figure_shows_itself_as_png_on_opaque_paper():
+@pytest.mark.parametrize("kind", BLINDNESS)
+@pytest.mark.parametrize("color", [*RATER_COLORS, MODEL_COLOR])
+def test_an_outline_or_its_rim_stands_off_every_gray(color, kind):
+    rim = matplotlib.colors.to_rgba(casing(color, 1)[0]._gc["foreground"])
+    for gray in np.linspace(0, 1, 11):
+        ground, beside = np.full(3, gray), rim[3] * np.array(rim[:3]) + (1 - rim[3]) * gray
+        seen = [lab(one, BLINDNESS[kind]) for one in (color, ground, beside)]
+        assert max(np.linalg.norm(seen[0] - other) for other in seen[1:]) > 15, gray
+
+
+def test_a_figure_shows_itself_as_png_on_opaque_paper_at_its_size():
     figure, _ = new_figure(panel=(1, 1))
-    png = figure._repr_png_()
+    png, shown = figure._repr_png_()
     assert png.startswith(b"\x89PNG")
+    assert shown == {"width": 96}
     assert figure.get_facecolor() == pytest.approx(matplotlib.colors.to_rgba(PAPER))
 
 
