@@ -109,7 +109,7 @@ function mount(root, data, value, changed) {
       choose(event);
     });
     pic.canvas.addEventListener("pointermove", (event) => event.buttons && choose(event));
-    key(pic, "every slice, nodule by nodule:", Object.entries(data.colors).map(([word, color]) => [color, word]));
+    key(pic, "every slice:", Object.entries(data.colors).map(([word, color]) => [color, word]));
     return { ...pic, column };
   }
 
@@ -139,7 +139,7 @@ function mount(root, data, value, changed) {
     const nodule = data.nodules[self.value.nodule];
     scaleBar(left, nodule.bar);
     const drew = raters.filter((_, r) => [...image.keys()].some(inside(r)));
-    const area = `consensus of ${plural(data.slices.area[place], "pixel")}`;
+    const area = `consensus ${data.slices.area[place]} px`;
     key(left, `${area}; drew:`, drew.map(({ name, color }) => [color, name.split(" ").pop()]));
     const at = `${nodule.label}, slice ${inNodule(self.value) + 1}`;
     left.canvas.setAttribute("aria-label", `${at}: outlines of ${drew.length} of ${plural(raters.length, "rater")}; ${area}`);
