@@ -1,23 +1,18 @@
 """The explorer of filters in a browser: it moves by every means, and its verdicts are Python's."""
 
-import json
-import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.lidc_native import FILTERS, NativeConfig
 from labutils.data.lidc_scans import open_scan
 from labutils.explore.core import as_html
 from labutils.explore.filters import FilterExplorer, filter_value, filters_at, gather
+from tests.browser import carried
 
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-OPTIONS += ["--disable-component-update", "--disable-sync"]
 STEP = 5  # pixels between two places of the limits
 PICTURES = "canvases => canvases.map(one => one.toDataURL())"
 # every control is moved as by a reader; the upper limit goes out of the way of the lower one first
@@ -32,16 +27,6 @@ MOVE = """given => {
   put('high', control('high').max);
   for (const [name, to] of Object.entries(given)) put(name, to);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium")
-    if path is None:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("needs a browser: install chromium")
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=OPTIONS) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +56,7 @@ def opened(browser, tmp_path):
 
 
 def state(page):
-    return json.loads(page.locator("[data-explorer=filters]").get_attribute("data-state"))
+    return carried.state(page.locator("[data-explorer=filters]"))
 
 
 def expected(candidates, value):
@@ -213,7 +198,7 @@ def test_the_ninth_rater_and_those_after_are_drawn(candidates, opened):
     with opened(FilterExplorer(crowded)) as page:
         said = page.locator("canvas").first.get_attribute("aria-label")
         assert "outlines of 3 of 10 raters" in said
-        assert page.locator("figcaption").first.text_content().endswith("drew: 1 8 10")
+        assert page.locator(".lu-caption").first.text_content().endswith("drew: 1 8 10")
         assert state(page)["verdict"] == "merged"
 
 
