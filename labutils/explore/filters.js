@@ -57,7 +57,7 @@ function mount(root, data, value, changed) {
   });
   const pictures = add(self.box, "div", { class: "lu-pictures" });
   const left = picture(pictures, { height: data.height, width: data.width, caption: "" });
-  const right = add(pictures, "div", { class: "lu-picture" });
+  const right = add(pictures, "div", { class: "lu-picture", style: "flex-basis:240px" }); // below on a phone
   const [verdict, stay] = [["verdict", "this slice:"], ["stay", "slices that stay:"]].map(([name, label]) =>
     number(add(right, "div", { class: "lu-numbers" }), name, label));
   const fall = waterfall(right, ["candidates", ...Object.values(labels)], data.colors);
