@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from book.browser import OPTIONS, NoBrowserError, find_browser
+from labutils.explore.core import as_html
 from tests.browser.built import HTML, why_not_current
-from tests.browser.visits import Visitor, served
+from tests.browser.visits import ALIVE, Visitor, served
 
-BROWSERS = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge"),
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
-# off: what a browser does on its own account; and no name is looked up, so that no test depends on the internet
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-OPTIONS += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-
-
-def find_browser(own: Path) -> Path | None:
-    """An installed browser that Playwright can drive, `own` being Playwright's; None where there is none."""
-    named = os.environ.get("LABUTILS_BROWSER")
-    found = [named] if named else [shutil.which(name) for name in BROWSERS] + [own]
-    return next((Path(path) for path in found if path and Path(path).exists()), None)
+# no name is looked up, so that no test depends on the internet
+NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 @pytest.fixture(scope="session")
 def browser():
     """A headless browser; without one, tests are skipped, in continuous integration they fail."""
     with sync_playwright() as playwright:
-        path = find_browser(Path(playwright.chromium.executable_path))
-        if path is None:
-            refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-            refuse("needs a browser: install chromium, or name one in LABUTILS_BROWSER")
-        with playwright.chromium.launch(executable_path=path, args=OPTIONS) as browser:
+        try:
+            path = find_browser(playwright)
+        except NoBrowserError as error:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+        with playwright.chromium.launch(executable_path=path, args=[*OPTIONS, NO_NAMES]) as browser:
             yield browser
 
 
@@ -64,3 +53,26 @@ def visit_toy(browser, tmp_path):
         visitor = Visitor(browser, tmp_path, address)
         yield visitor
         visitor.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a page with some explorers, on which nothing may go wrong and which may fetch nothing."""
+
+    @contextmanager
+    def open_page(*explorers, **context):
+        file = tmp_path / "page.html"
+        tail = '<div style="height: 1500px"></div>'  # so that the page can be scrolled
+        head = "<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        file.write_text(head + "".join(as_html(one)._repr_html_() for one in explorers) + tail, encoding="utf-8")
+        with browser.new_context(**context) as own:
+            page, wrong, asked = own.new_page(), [], []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(file.as_uri())
+            page.wait_for_function(ALIVE, arg=len(explorers))
+            yield page
+        assert (wrong, asked) == ([], [file.as_uri()])
+
+    return open_page

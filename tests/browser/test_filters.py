@@ -1,6 +1,6 @@
 """The explorer of filters in a browser: it moves by every means, and its verdicts are Python's."""
 
-from contextlib import contextmanager
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +9,7 @@ import pytest
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.lidc_native import FILTERS, NativeConfig
 from labutils.data.lidc_scans import open_scan
-from labutils.explore.core import as_html
 from labutils.explore.filters import FilterExplorer, filter_value, filters_at, gather
-from tests.browser import carried
 
 STEP = 5  # pixels between two places of the limits
 PICTURES = "canvases => canvases.map(one => one.toDataURL())"
@@ -34,29 +32,8 @@ def candidates():
     return gather([open_scan(number) for number in (769, 946, 658, 370)])  # every filter removes something
 
 
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Opens an explorer as a page from a file; an error on the page fails the test."""
-
-    @contextmanager
-    def _opened(explorer, **context):
-        file = tmp_path / "page.html"
-        head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        file.write_text(head + as_html(explorer)._repr_html_(), encoding="utf-8")
-        errors = []
-        with browser.new_context(**context) as own:
-            page = own.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.goto(file.as_uri())
-            page.wait_for_selector(".lu-explorer[data-state*=verdicts]")
-            yield page
-        assert errors == []
-
-    return _opened
-
-
 def state(page):
-    return carried.state(page.locator("[data-explorer=filters]"))
+    return json.loads(page.locator("[data-explorer=filters]").get_attribute("data-state"))
 
 
 def expected(candidates, value):

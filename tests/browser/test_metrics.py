@@ -1,54 +1,16 @@
 """The explorer of metrics in a browser: its numbers are Python's, and mouse, finger and keys move the discs."""
 
 import json
-import os
-import shutil
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from labutils.core.runtime import numpy_rng_for
-from labutils.explore.core import as_html
 from labutils.explore.metrics import LARGEST_PX, MOVED, POSITIONS, RATERS, SIZE_PX, MetricsExplorer, metrics_at
 
 START = {"samples": [[20, 24, 9], [26, 24, 7]], "raters": RATERS, "moved": "sample 2"}
 EMPTY = [[20, 24, 0], [26, 24, 0]]
 PICTURE = "canvas >> nth=0"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium")
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs a browser: install chromium")
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Opens a page with some explorers, of which nothing may go wrong and nothing may be fetched."""
-
-    @contextmanager
-    def open_page(*explorers, **context):
-        page_file = tmp_path / "page.html"
-        tail = '<div style="height: 1500px"></div>'  # so that the page can be scrolled
-        head = "<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        page_file.write_text(head + "".join(as_html(one)._repr_html_() for one in explorers) + tail, encoding="utf-8")
-        page = browser.new_context(**context).new_page()
-        wrong, asked = [], []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(page_file.as_uri())
-        page.wait_for_selector(".lu-explorer[data-state]")
-        yield page
-        assert (wrong, asked) == ([], [page_file.as_uri()])
-        page.context.close()
-
-    return open_page
 
 
 def states(page):
