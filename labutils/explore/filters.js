@@ -41,7 +41,6 @@ function mount(root, data, value, changed) {
   const self = frame(root, "filters", data, value, changed);
   const total = data.slices.nodule.length;
   const places = data.nodules.map((_, n) => [...data.slices.nodule.keys()].filter((i) => data.slices.nodule[i] === n));
-  const inNodule = (v) => Math.min(v.slice, places[v.nodule].length - 1);
   const labels = Object.fromEntries(data.filters);
   const planes = Math.ceil(data.raters.length / 8); // one bit a rater
 
@@ -53,12 +52,12 @@ function mount(root, data, value, changed) {
   });
   slider(self, self.box, {
     name: "slice", label: "slice", min: 0, max: (v) => places[v.nodule].length - 1,
-    read: inNodule, write: (v, to) => (v.slice = to),
+    read: (v) => v.slice, write: (v, to) => (v.slice = to),
     words: (at) => `${at + 1} of ${places[self.value.nodule].length}`,
   });
   const pictures = add(self.box, "div", { class: "lu-pictures" });
   const left = picture(pictures, { height: data.height, width: data.width, caption: "" });
-  const right = add(pictures, "div", { class: "lu-picture" });
+  const right = add(pictures, "div", { class: "lu-picture", style: "flex-basis:240px" }); // below on a phone
   const [verdict, stay] = [["verdict", "this slice:"], ["stay", "slices that stay:"]].map(([name, label]) =>
     number(add(right, "div", { class: "lu-numbers" }), name, label));
   const fall = waterfall(right, ["candidates", ...Object.values(labels)], data.colors);
@@ -115,7 +114,7 @@ function mount(root, data, value, changed) {
 
   function draw(images, masks) {
     const v = self.value;
-    const place = places[v.nodule][inNodule(v)];
+    const place = places[v.nodule][v.slice];
     const found = verdicts(data, v);
     const removed = data.filters.map(([name]) => found.filter((one) => one === name).length);
     drawSlice(plane(images, place), (r) => plane(masks, place * planes + (r >> 3)), place);
@@ -125,7 +124,7 @@ function mount(root, data, value, changed) {
     verdict.textContent = found[place] === STAYS ? STAYS : `removed: ${labels[found[place]]}`;
     stay.textContent = `${left} of ${total}`;
     const counts = Object.fromEntries(data.filters.map(([name], f) => [name, removed[f]]));
-    return { slice: inNodule(v), verdict: found[place], stay: left, removed: counts, verdicts: found };
+    return { verdict: found[place], stay: left, removed: counts, verdicts: found };
   }
 
   function drawSlice(image, bitsOf, place) {
@@ -141,7 +140,7 @@ function mount(root, data, value, changed) {
     const drew = raters.filter((_, r) => [...image.keys()].some(inside(r)));
     const area = `consensus ${data.slices.area[place]} px`;
     key(left, `${area}; drew:`, drew.map(({ name, color }) => [color, name.split(" ").pop()]));
-    const at = `${nodule.label}, slice ${inNodule(self.value) + 1}`;
+    const at = `${nodule.label}, slice ${self.value.slice + 1}`;
     left.canvas.setAttribute("aria-label", `${at}: outlines of ${drew.length} of ${plural(raters.length, "rater")}; ${area}`);
   }
 

@@ -132,16 +132,14 @@ def filter_value(config: NativeConfig = PUBLISHED, *, nodule: int = 0, index: in
 
 
 def filters_at(candidates: Candidates, value: Mapping[str, Any]) -> Filtered:
-    """What the explorer shows at a value; a slice beyond the nodule's last is its last.
+    """What the explorer shows at a value.
 
     Raises:
-        InputError: there is no such nodule.
+        InputError: there is no such nodule, or it has no such slice.
         ConfigError: the limits of the area do not rise, or a number of raters is not possible.
     """
-    nodule = value["nodule"]
-    places = np.flatnonzero(candidates.nodule == nodule)
-    require(len(places) > 0, f"there is no nodule {nodule}; wanted 0 to {candidates.nodule.max()}")
-    place = int(places[min(value["slice"], len(places) - 1)])
+    _require_slice(candidates.nodule.tolist(), value)
+    place = int(np.argmax(candidates.nodule == value["nodule"])) + value["slice"]
     config = NativeConfig(
         merged=value["merged"],
         min_readers=value["raters"],
@@ -190,11 +188,23 @@ class FilterExplorer(Explorer):
         Raises:
             InputError: there is no such nodule, or it has no such slice.
         """
-        slices = np.bincount(candidates.nodule)
-        require(0 <= nodule < len(slices), f"there is no nodule {nodule}; wanted 0 to {len(slices) - 1}")
-        require(0 <= index < slices[nodule], f"index is {index}; wanted 0 to {slices[nodule] - 1}")
         value = filter_value(config, nodule=nodule, index=index)
         super().__init__(_data(candidates, value["high"]), value)
+
+    def check(self, value: Mapping[str, Any]) -> None:
+        """Refuse slices that are not there, and limits that no control reaches."""
+        _require_slice(self.data["slices"]["nodule"], value)
+        low, high, most = value["low"], value["high"], self.data["most"]
+        require(0 <= low < high <= most, f"low, high are {low}, {high}; wanted two rising areas from 0 to {most}")
+        raters = value["raters"]
+        require(1 <= raters <= READERS, f"raters is {raters}; wanted 1 to {READERS}")
+
+
+def _require_slice(nodules: Sequence[int], value: Mapping[str, Any]) -> None:
+    """Raise unless the slice of the nodule is among the candidates, whose nodules are given."""
+    nodule, index, slices = value["nodule"], value["slice"], Counter(nodules)
+    require(nodule in slices, f"there is no nodule {nodule}; wanted 0 to {max(nodules)}")
+    require(0 <= index < slices[nodule], f"slice is {index}; wanted 0 to {slices[nodule] - 1}")
 
 
 def _data(candidates: Candidates, high: int) -> dict[str, Any]:

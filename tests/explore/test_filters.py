@@ -1,8 +1,6 @@
 """The explorer of filters: its arrays give the verdicts that the preparation itself gives, and the module gets them."""
 
-import base64
 import json
-import zlib
 from collections import Counter
 from dataclasses import replace
 
@@ -21,6 +19,7 @@ from labutils.explore.filters import (
     filters_figure,
     gather,
 )
+from tests.explore.test_core import unpack
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,6 @@ def scans():
 @pytest.fixture(scope="module")
 def candidates(scans):
     return gather(scans)
-
-
-def unpacked(packed):
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8).reshape(packed["shape"])
 
 
 @pytest.mark.parametrize(
@@ -95,16 +90,11 @@ def test_the_picture_says_why_a_slice_goes(candidates):
     assert [text.split("\n")[1] for text in label.values()] == ["removed: area", "stays", "removed: raters"]
 
 
-def test_a_slice_beyond_the_nodule_is_its_last(candidates):
-    last = int((candidates.nodule == 0).sum()) - 1
-    beyond, at_the_end = (filters_at(candidates, filter_value(index=index)).picture for index in (999, last))
-    assert np.array_equal(beyond.image, at_the_end.image)
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         ({"nodule": 99}, InputError, "no nodule 99"),
+        ({"slice": 4}, InputError, "slice is 4; wanted 0 to 3"),
         ({"low": 50, "high": 50}, ConfigError, "two rising sizes"),
         ({"raters": 0}, ConfigError, "min_readers is 0"),
     ],
@@ -141,9 +131,24 @@ def test_the_value_begins_with_the_published_filters_and_can_be_set(candidates):
     }
     explorer.value = filter_value(NO_FILTER)
     assert explorer.value["area"] is False
-    with pytest.raises(InputError, match="value has the keys"):
-        explorer.value = {"nodule": 0}
     assert json.loads(json.dumps(explorer.data)) == json.loads(json.dumps(FilterExplorer(candidates).data))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"nodule": 99}, "no nodule 99"),
+        ({"slice": -1}, "slice is -1; wanted 0 to"),
+        ({"low": 50, "high": 50}, "low, high are 50, 50; wanted two rising areas from 0 to 900"),
+        ({"high": 901}, "low, high are 30, 901"),
+        ({"raters": 5}, "raters is 5; wanted 1 to 4"),
+    ],
+)
+def test_a_value_that_no_control_gives_is_refused(candidates, given, message):
+    explorer = FilterExplorer(candidates)
+    with pytest.raises(InputError, match=message):
+        explorer.value = explorer.value | given
+    assert explorer.value == filter_value()
 
 
 def test_the_limits_reach_beyond_every_slice(candidates):
@@ -159,7 +164,7 @@ def test_every_rater_has_a_bit_beyond_eight_as_well(candidates):
     masks = (many, *candidates.masks[1:])
     crowded = replace(candidates, masks=masks, annotations=np.array([len(one) for one in masks]))
     data = FilterExplorer(crowded).data
-    bits = unpacked(data["masks"])
+    bits = unpack(data["masks"])
     assert bits.shape == (len(masks), 2, 64, 64)
     assert len(data["raters"]) == 11
     for place, one in enumerate(masks):
@@ -170,7 +175,7 @@ def test_every_rater_has_a_bit_beyond_eight_as_well(candidates):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"nodule": 99}, "no nodule 99"), ({"nodule": -1}, "no nodule -1"), ({"index": 40}, "index is 40; wanted 0 to")],
+    [({"nodule": 99}, "no nodule 99"), ({"nodule": -1}, "no nodule -1"), ({"index": 40}, "slice is 40; wanted 0 to")],
 )
 def test_a_start_that_is_not_there_is_refused(candidates, given, message):
     with pytest.raises(InputError, match=message):
