@@ -27,7 +27,7 @@ OUTSIDE = re.compile(
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A repository in small: the real settings and static files, one page, one chapter that imports a package."""
-    for folder in ("book/_ext", "nbs", "labutils", "results", "data/digits"):
+    for folder in ("book", "nbs", "labutils", "results", "data/digits"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "data"))
     (tmp_path / "data" / "digits" / "0.png").write_bytes(b"0")
