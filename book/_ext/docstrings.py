@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import gc
 import inspect
 import re
 import sys
@@ -126,6 +127,9 @@ def name_in_full(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    gc.set_threshold(
+        200_000
+    )  # pages are millions of objects that stay: looking for dead ones took a quarter of a build
     app.connect("autodoc-process-docstring", on_docstring, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-signature", on_signature)
     app.connect("autodoc-skip-member", skip)

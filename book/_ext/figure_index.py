@@ -71,8 +71,8 @@ def shown(block: nodes.Element) -> nodes.Text | nodes.math_block:
 
 def entries(env: BuildEnvironment, page: str) -> Iterator[Entry]:
     """What a page has that is numbered, kind by kind, each in the order of the page."""
-    doctree, numbers = env.get_doctree(page), env.toc_fignumbers.get(page, {})
-    for block in doctree.findall(nodes.Element):
+    numbers = env.toc_fignumbers.get(page)
+    for block in env.get_doctree(page).findall(nodes.Element) if numbers else ():  # most pages need no reading
         kind = kind_of(block)
         number = next((numbers[kind][i] for i in block["ids"] if i in numbers.get(kind, {})), None)
         if number:
