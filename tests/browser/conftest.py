@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from book.browser import OPTIONS, NoBrowserError, find_browser
+from book.build import is_current
 from labutils.explore.core import as_html
-from tests.browser.built import HTML, why_not_current
+from tests.browser.built import HTML, ROOT
 from tests.browser.visits import ALIVE, Visitor, served
 
 # no name is looked up, so that no test depends on the internet
@@ -32,8 +33,8 @@ def browser():
 @pytest.fixture(scope="session")
 def book():
     """The folder of the built pages, which must be there and of the present sources."""
-    if reason := why_not_current():
-        pytest.fail(reason)
+    if not is_current(ROOT):
+        pytest.fail("the pages are missing, or not of the present sources, data and budget; run make book first")
     return HTML
 
 

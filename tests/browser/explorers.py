@@ -80,12 +80,19 @@ def dead(explorer: Locator, move_by: Callable[[Locator, int], None]) -> list[str
 
     A control may have nothing to do where an explorer begins, such as a button back to the start: those that did
     not answer are asked again when the others have been moved. A choice may hide controls that follow it, so the last
-    control comes first, and what has been hidden meanwhile is not asked.
+    control comes first, and what has been hidden meanwhile is not asked. One that is silent then, as the others stand
+    where it has nothing to do, is asked alone on the page as it was opened.
     """
     silent = visible(explorer, "[data-control]")[::-1]
     for _ in range(2):
         silent = [one for one in silent if one.is_visible() and not answers(explorer, one, move_by)]
-    return [one.get_attribute("data-control") or "" for one in silent]
+    return [one.get_attribute("data-control") or "" for one in silent if not _answers_alone(explorer, one, move_by)]
+
+
+def _answers_alone(explorer: Locator, control: Locator, move_by: Callable[[Locator, int], None]) -> bool:
+    explorer.page.reload()
+    explorer.and_(explorer.page.locator("[data-state]")).wait_for()
+    return control.is_visible() and answers(explorer, control, move_by)
 
 
 def name_of(page: Page, element: Locator) -> str:
