@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
 SHARED = ("_static/", "_sphinx")  # folders of what many pages load
 MADE_BY_SPHINX = ("genindex", "search")
-SOURCE_CODE = "_modules/"
 WITHOUT_END = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -35,22 +34,11 @@ def listed() -> list[str]:
 
 
 def names() -> list[str]:
-    """The pages to look at: those listed, Sphinx's own, and any other; of pages of source code the longest alone."""
-    built = [path for path in sorted(HTML.rglob("*.html")) if not _name(path).startswith(SHARED)]
-    source = [path for path in built if _name(path).startswith(SOURCE_CODE)]
-    longest = max(source, key=lambda path: path.stat().st_size, default=None)
-    others = [_name(path) for path in built if path not in source or path == longest]
-    # index only leads to the first page
-    return list(dict.fromkeys([*listed(), *MADE_BY_SPHINX, *(name for name in others if name != "index")]))
-
-
-def of_source_code() -> list[str]:
-    """The pages that show source code: many, and all made alike."""
-    return [name for path in sorted((HTML / SOURCE_CODE).rglob("*.html")) if (name := _name(path))]
-
-
-def _name(path: Path) -> str:
-    return path.relative_to(HTML).with_suffix("").as_posix()
+    """The pages to look at: those listed, Sphinx's own, and any other that lies among the built ones."""
+    found = [*listed(), *MADE_BY_SPHINX]
+    built = (path.relative_to(HTML) for path in sorted(HTML.rglob("*.html")))
+    others = (path.with_suffix("").as_posix() for path in built if not path.as_posix().startswith(SHARED))
+    return list(dict.fromkeys([*found, *(name for name in others if name != "index")]))  # index only leads to the first
 
 
 class Parsed(HTMLParser):

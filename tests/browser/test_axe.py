@@ -21,7 +21,7 @@ KNOWN = {
     (
         "definition-list",
         ".sig > dl",
-    ): "Sphinx sets a signature of several lines as a list of definitions without terms.",
+    ): "Sphinx sets a signature of several lines as definitions without terms.",
 }
 MOST_ALIKE = 12  # entries of an API page that are looked at: they are made alike
 # The same kind of token has the same colors wherever it stands in code: one of each is looked at, not thousands.

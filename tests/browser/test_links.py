@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.browser.built import Parsed, listed, names, of_source_code, parsed
+from tests.browser.built import Parsed, listed, names, parsed
 
 TRACEBACK = "Traceback (most recent call last)"
 PATH_OF_AN_IMAGE = re.compile(r"\.(png|svg|webp|gif|jpe?g)$|^_images/", re.IGNORECASE)
@@ -54,12 +54,6 @@ def test_every_link_leads_somewhere(book, name):
 @pages
 def test_a_page_is_whole(book, name):
     assert faults(parsed(book / f"{name}.html")) == []
-
-
-def test_links_of_source_code_lead_somewhere(book):
-    found = [one for name in of_source_code() for one in broken_links(book / f"{name}.html", book)]
-    assert of_source_code()
-    assert found == []
 
 
 def test_every_listed_page_is_looked_at(book):
