@@ -70,7 +70,7 @@ class as_html:  # noqa: N801 - reads as a verb where it is used, and must be an 
 
     def _repr_html_(self) -> str:
         explorer, place = self._explorer, f"lu-{uuid.uuid4().hex}"
-        given = ", ".join(json.dumps(one).replace("</", r"<\/") for one in (explorer.data, explorer.value))
+        given = ", ".join(json.dumps(one).replace("<", r"\u003c") for one in (explorer.data, explorer.value))
         title = html.escape(str(explorer.data["title"]))
         return (
             f'<div id="{place}"><noscript>{title}: moving it needs JavaScript.</noscript></div>\n'
@@ -140,6 +140,11 @@ def rater_lines(raters: int) -> list[dict[str, Any]]:
     return [
         {"name": f"rater {r + 1}", "color": style.color, "dash": dashes(style.line)} for r, style in enumerate(styles)
     ]
+
+
+def require_index(name: str, index: Any, count: int) -> None:
+    """Raise an InputError unless `index` is a whole number from 0 to `count` - 1."""
+    require(index in range(count), f"{name} is {index!r}; wanted 0 to {count - 1}")
 
 
 def _source(name: str) -> str:

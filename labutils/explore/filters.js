@@ -44,7 +44,7 @@ function mount(root, data, value, changed) {
   const labels = Object.fromEntries(data.filters);
   const planes = Math.ceil(data.raters.length / 8); // one bit a rater
 
-  const words = (n) => `${data.nodules[n].label}: ${plural(data.slices.raters[places[n][0]], "rater")}`;
+  const words = (n) => `${data.nodules[n].label}: ${plural(data.slices.raters[places[n][0]], "outline")}`;
   choice(self, self.box, {
     name: "nodule", label: "nodule", options: data.nodules.map((_, n) => [String(n), words(n)]),
     read: (v) => String(v.nodule),
@@ -139,9 +139,9 @@ function mount(root, data, value, changed) {
     scaleBar(left, nodule.bar);
     const drew = raters.filter((_, r) => [...image.keys()].some(inside(r)));
     const area = `consensus ${data.slices.area[place]} px`;
-    key(left, `${area}; drew:`, drew.map(({ name, color }) => [color, name.split(" ").pop()]));
+    key(left, `${area}; outlines:`, drew.map(({ name, color }) => [color, name.split(" ").pop()]));
     const at = `${nodule.label}, slice ${self.value.slice + 1}`;
-    left.canvas.setAttribute("aria-label", `${at}: outlines of ${drew.length} of ${plural(raters.length, "rater")}; ${area}`);
+    left.canvas.setAttribute("aria-label", `${at}: ${drew.length} of the nodule's ${plural(raters.length, "outline")}; ${area}`);
   }
 
   function drawStrip(found, place) {
@@ -157,7 +157,7 @@ function mount(root, data, value, changed) {
     const left = found.filter((one) => one === STAYS).length;
     canvas.setAttribute("aria-label", `Every slice: ${left} of ${total} stay; shown is number ${place + 1}`);
   }
-  return self.set;
+  return self;
 }
 
 function plural(count, word) {

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from labutils.core.checks import require
 from labutils.core.runtime import numpy_rng_for
+from labutils.core.words import quantity
 from labutils.data import texture
 from labutils.data.lidc_contours import READERS
 from labutils.data.lidc_crops import parse_name
@@ -150,7 +151,7 @@ def filters_at(candidates: Candidates, value: Mapping[str, Any]) -> Filtered:
     refusals = candidates.refusals(config)
     refusal = refusals[place]
     verdict = "stays" if refusal is None else f"removed: {NAMES[refusal]}"
-    label = f"{len(candidates.masks[place])} raters, {candidates.area_px[place]} px\n{verdict}"
+    label = f"{quantity(len(candidates.masks[place]), 'outline')}, {candidates.area_px[place]} px\n{verdict}"
     spacing = (candidates.spacing_mm[place],) * 2
     return Filtered(Picture(label, candidates.images[place], candidates.masks[place], spacing), refusals)
 

@@ -8,13 +8,16 @@ const HELD = "data-lm-suppress-shortcuts"; // on the focused element itself, or 
 function carry(mount) {
   return {
     render({ model, el }) {
-      const set = mount(el, model.get("data"), model.get("value"), (value) => {
+      const self = mount(el, model.get("data"), model.get("value"), (value) => {
         model.set("value", value);
         model.save_changes();
       });
-      const follow = () => set(model.get("value"));
+      const follow = () => self.set(model.get("value"));
       model.on("change:value", follow);
-      return () => model.off("change:value", follow);
+      return () => {
+        model.off("change:value", follow);
+        self.stop();
+      };
     },
   };
 }
@@ -30,6 +33,7 @@ function frame(root, name, data, value, changed) {
     followers: [], // each brings one control in line with the values
     draw: () => ({}), // redraws everything and gives the numbers shown; set when all parts stand
     set(given) {
+      if (JSON.stringify(given) === JSON.stringify(self.value)) return; // our own change, come back from the model
       Object.assign(self.value, structuredClone(given));
       self.redraw();
     },
@@ -43,9 +47,10 @@ function frame(root, name, data, value, changed) {
       changed(structuredClone(self.value));
     },
   };
-  const look = new MutationObserver(() => (box.isConnected ? self.redraw() : look.disconnect()));
+  const look = new MutationObserver(() => self.redraw());
   for (const node of [document.documentElement, document.body]) // where themes say whether a page is light or dark
     look.observe(node, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
+  self.stop = () => look.disconnect();
   return self;
 }
 
@@ -109,6 +114,14 @@ function button(self, parent, { name, label, press }) {
   return input;
 }
 
+// The slider that all explorers of cases begin with.
+function caseSlider(self, { cases }) {
+  slider(self, self.box, {
+    name: "case", label: "case", min: 0, max: cases.length - 1,
+    read: (v) => v.case, write: (v, to) => (v.case = to), words: (at) => cases[at].label,
+  });
+}
+
 // A number in words; screen readers hear it when it changes.
 function number(parent, name, label) {
   const row = add(parent, "span", { class: "lu-number" });
@@ -136,6 +149,29 @@ function plane({ shape, values }, index) {
   return values.subarray(index * size, (index + 1) * size);
 }
 
+// ---- masks: arrays of 0 and 1, row after row ------------------------------------------------------------------------
+
+const sum = (values) => values.reduce((total, one) => total + one, 0);
+const mean = (values) => sum(values) / values.length;
+
+// [IoU, Dice]; two empty masks agree.
+function overlap(a, b) {
+  let [both, total] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    both += a[i] & b[i];
+    total += a[i] + b[i];
+  }
+  return total ? [both / (total - both), (2 * both) / total] : [1, 1];
+}
+
+// What is said of each rater of a case: the name, and whether there is nothing of theirs to see (bit r: rater r).
+function raterWords(raters, present, bits) {
+  return raters.map(({ name }, r) => {
+    const drew = bits.some((one) => (one >> r) & 1);
+    return name + (!present[r] ? ": absent" : drew ? "" : ": saw nothing");
+  });
+}
+
 // ---- pictures: one array pixel is `zoom` device pixels ----------------------------------------------------------------
 
 // A canvas of height x width array pixels; `widest` is its largest width on the page in CSS pixels.
@@ -145,6 +181,11 @@ function picture(parent, { height, width, caption, widest = 250 }) {
   const canvas = add(box, "canvas", { role: "img", width: width * zoom, height: height * zoom });
   const words = add(box, "div", { class: "lu-caption" }, caption);
   return { canvas, words, zoom, height, width, brush: canvas.getContext("2d") };
+}
+
+// A pixel is `tall` times as high as it is wide.
+function stretch(pictures, tall) {
+  for (const { canvas, width, height } of pictures) canvas.style.aspectRatio = width / (height * tall);
 }
 
 function blank(pic) {
@@ -242,13 +283,13 @@ function line(brush, x0, y0, x1, y1) {
   brush.stroke();
 }
 
-// What the colors of a picture mean, after its caption; [[color, words], ...]
+// What the colors of a picture mean, after its caption; [[color, words, shape], ...], the shape "line", "wide" or none.
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
-  for (const [color, words] of entries) {
+  for (const [color, words, shape = "square"] of entries) {
     pic.words.append(" ");
     const entry = add(pic.words, "span", { class: "lu-entry" }); // a swatch and its words stay on one line
-    add(entry, "span", { class: "lu-key", style: `background:${color}`, "aria-hidden": "true" });
+    add(entry, "span", { class: `lu-key lu-key-${shape}`, "aria-hidden": "true" }).style.background = color;
     entry.append(words);
   }
 }

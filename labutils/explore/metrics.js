@@ -13,15 +13,6 @@ function discOf([x, y, radius], size) {
   });
 }
 
-const sum = (values) => values.reduce((total, one) => total + one, 0);
-const mean = (values) => sum(values) / values.length;
-
-// [IoU, Dice]; two empty masks agree.
-function overlap(a, b) {
-  const [both, total] = [sum(a.map((one, i) => one & b[i])), sum(a) + sum(b)];
-  return total ? [both / (total - both), (2 * both) / total] : [1, 1];
-}
-
 // [row, column] of each pixel with a face neighbor outside the mask; outside the picture is outside.
 function surfaceOf(mask, size) {
   const at = (row, column) => row >= 0 && column >= 0 && row < size && column < size && mask[row * size + column];
@@ -110,9 +101,9 @@ function drawCenter(pic, [x, y], { color, short, corner }, moves) {
   brush.textBaseline = "alphabetic";
 }
 
-function drawShapes(pic, discs, masks, { size, shapes, colors, bar }, moved) {
+function drawShapes(pic, discs, masks, { size, shapes, ground, bar }, moved) {
   blank(pic);
-  pic.brush.fillStyle = colors.ground;
+  pic.brush.fillStyle = ground;
   pic.brush.fillRect(0, 0, pic.canvas.width, pic.canvas.height);
   shapes.forEach((shape, i) => outline(pic, (at) => Boolean(masks[i][at]), shape));
   scaleBar(pic, bar);
@@ -122,24 +113,19 @@ function drawShapes(pic, discs, masks, { size, shapes, colors, bar }, moved) {
 }
 
 // Both forms of GED²: from twice the cross term both terms within are taken away, and the last bar is what is left.
-function drawTerms(pic, found, { paper, ink, terms, left }) {
+function drawTerms(pic, found, terms) {
   const { brush, canvas } = pic;
-  const w = canvas.width;
+  const [w, ink] = [canvas.width, getComputedStyle(canvas).color];
   const place = (value) => (0.34 + 0.16 * (value + 1)) * w; // from -1 to 2
   blank(pic);
-  brush.fillStyle = paper;
-  brush.fillRect(0, 0, w, canvas.height);
-  brush.fillStyle = brush.strokeStyle = ink;
+  brush.strokeStyle = ink;
   brush.lineWidth = w / 300;
-  brush.beginPath();
-  brush.moveTo(place(0), 0.03 * w);
-  brush.lineTo(place(0), 0.97 * w);
-  brush.stroke();
+  line(brush, place(0), 0.03 * w, place(0), 0.97 * w);
   ["v", "u"].forEach((form, half) => {
     const [whole, samples, raters] = found[`terms_${form}`];
     const ged = found[`ged_${form}`];
     const bars = [[0, whole], [whole - samples, whole], [ged, whole - samples], [0, ged]];
-    const rows = [...terms, { words: `GED², ${form.toUpperCase()}`, color: left }];
+    const rows = [...terms, { words: `GED², ${form.toUpperCase()}`, color: ink }];
     rows.forEach(({ words, color }, row) => {
       const y = (0.05 + 0.5 * half + 0.107 * row) * w;
       const [low, high] = [Math.min(...bars[row]), Math.max(...bars[row])].map(place);
@@ -266,7 +252,6 @@ function mount(root, data, value, changed) {
   addKey(pic, shapes);
   makeDraggable(self, pic, shapes);
   const bars = picture(pictures, { height: size, width: size, caption: data.barsCaption, widest: 360 });
-  for (const { canvas } of [pic, bars]) canvas.style.imageRendering = "auto"; // letters stand in them
   addMoving(self, data);
   const numbers = add(self.box, "div", { class: "lu-numbers" });
   const shown = data.numbers.map(({ name, label }) => [name, number(numbers, name, label)]);
@@ -278,7 +263,7 @@ function mount(root, data, value, changed) {
     const of = (set) => masks.filter((_, i) => shapes[i].set === set);
     const found = compare(of("samples"), of("raters"), size, data.pixelMm);
     drawShapes(pic, discs, masks, data, self.value.moved);
-    drawTerms(bars, found, data.colors);
+    drawTerms(bars, found, data.terms);
     for (const [name, output] of shown) output.textContent = inWords(found[name], 3);
     const missing = found.undefined_pairs;
     if (missing) shown.at(-1)[1].textContent += ` (${missing} of 4 pairs undefined)`;
@@ -286,5 +271,5 @@ function mount(root, data, value, changed) {
     return found;
   };
   self.redraw();
-  return self.set;
+  return self;
 }

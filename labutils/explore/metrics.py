@@ -19,7 +19,7 @@ from labutils.metrics.overlap import pairwise_dice, pairwise_iou
 from labutils.metrics.surface import average_symmetric_surface_distance, hausdorff_percentile
 from labutils.viz.disagreement import GROUND, PAIR_LINES, TwoSets, shapes_and_scores
 from labutils.viz.outlines import bar_length
-from labutils.viz.style import INK, MODEL_COLOR, PAPER, dashes, rater_style
+from labutils.viz.style import MODEL_COLOR, dashes, rater_style
 
 SIZE_PX = 48  # height and width of the picture
 LARGEST_PX = 16  # radius
@@ -183,13 +183,8 @@ def _data(pixel_mm: float) -> dict[str, Any]:
         "tableCaption": "Overlap and surface distance (95th percentile and mean) of each sample with each rater; "
         "a distance is undefined where exactly one mask is empty.",
         "barsCaption": "GED² is what is left of its cross term: V counts a mask's distance to itself, U does not.",
-        "colors": {
-            "ground": f"rgb({round(255 * GROUND)} {round(255 * GROUND)} {round(255 * GROUND)})",
-            "paper": PAPER,
-            "ink": INK,
-            "left": INK,
-            "terms": [{"words": text, "color": PAIR_LINES[kind][0]} for kind, text in words.items()],
-        },
+        "ground": f"rgb({round(255 * GROUND)} {round(255 * GROUND)} {round(255 * GROUND)})",
+        "terms": [{"words": text, "color": PAIR_LINES[kind][0]} for kind, text in words.items()],
     }
 
 

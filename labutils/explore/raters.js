@@ -9,20 +9,13 @@ function countVotes(bits, counted) {
   return votes;
 }
 
-// Dice of two vote maps, each cut at t tenths of its raters; nobody marks nothing, and two empty masks agree.
-function diceAt(tenths, mine, raters, theirs, everybody) {
-  const [need, all] = [needed(tenths, raters), needed(tenths, everybody)];
-  let [both, total] = [0, 0];
-  for (let i = 0; i < mine.length; i++) {
-    const [a, b] = [raters > 0 && mine[i] >= need, theirs[i] >= all];
-    both += a && b;
-    total += a + b;
-  }
-  return total ? (2 * both) / total : 1;
+// What at least t tenths of the raters marked; nobody marks nothing.
+function cutVotes(votes, tenths, raters) {
+  return votes.map((v) => raters > 0 && v >= needed(tenths, raters));
 }
 
 // Nine bars from 0 to 1 with the chosen one marked, and a dotted line at their mean.
-function drawBars(pic, dice, mean, tenths) {
+function drawBars(pic, dice, score, tenths) {
   const { brush, canvas } = pic;
   const [w, h] = [canvas.width, canvas.height];
   const [left, low, tall, step] = [0.12 * w, 0.88 * h, 0.8 * h, (0.86 * w) / TENTHS.length];
@@ -43,7 +36,7 @@ function drawBars(pic, dice, mean, tenths) {
     brush.fillRect(left + (place + 0.25) * step, low - tall * dice[place], 0.7 * step, tall * dice[place]);
   });
   brush.setLineDash([h / 100, h / 60]);
-  line(brush, left, low - tall * mean, w, low - tall * mean);
+  line(brush, left, low - tall * score, w, low - tall * score);
   brush.setLineDash([]);
 }
 
@@ -51,10 +44,7 @@ function mount(root, data, value, changed) {
   const self = frame(root, "raters", data, value, changed);
   const size = { height: data.height, width: data.width };
   const present = (rater) => data.cases[self.value.case].present[rater];
-  slider(self, self.box, {
-    name: "case", label: "case", min: 0, max: data.cases.length - 1,
-    read: (v) => v.case, write: (v, to) => (v.case = to), words: (at) => data.cases[at].label,
-  });
+  caseSlider(self, data);
   const checks = add(self.box, "div", { class: "lu-checks" });
   const said = data.raters.map((rater, r) => {
     const { row, words } = checkbox(self, checks, {
@@ -82,18 +72,17 @@ function mount(root, data, value, changed) {
   });
 
   function draw(image, bits) {
-    const tall = data.cases[self.value.case].tall; // height of a pixel, in widths
-    for (const { canvas } of [left, right]) canvas.style.aspectRatio = data.width / (data.height * tall);
+    stretch([left, right], data.cases[self.value.case].tall);
     const all = data.raters.map((_, r) => r).filter(present);
     const counted = all.filter((r) => self.value.shown[r]);
     const [votes, theirs] = [countVotes(bits, counted), countVotes(bits, all)];
-    const found = TENTHS.map((t) => diceAt(t, votes, counted.length, theirs, all.length));
-    const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
+    const found = TENTHS.map((t) => overlap(cutVotes(votes, t, counted.length), cutVotes(theirs, t, all.length))[1]);
+    const score = mean(found);
     drawOutlines(image, bits, counted);
     drawVotes(image, votes, counted.length);
-    if (bars) drawBars(bars, found, mean, self.value.threshold);
-    say(bits, counted, found, mean);
-    return { dice: found, score: mean };
+    if (bars) drawBars(bars, found, score, self.value.threshold);
+    say(bits, counted, found, score);
+    return { dice: found, score };
   }
 
   function drawOutlines(image, bits, counted) {
@@ -113,19 +102,17 @@ function mount(root, data, value, changed) {
     scaleBar(right, data.cases[self.value.case].bar);
   }
 
-  function say(bits, counted, found, mean) {
-    data.raters.forEach((rater, r) => {
-      const drew = bits.some((one) => (one >> r) & 1);
-      said[r].textContent = rater.name + (!present(r) ? ": absent" : drew ? "" : ": saw nothing");
-    });
+  function say(bits, counted, found, average) {
+    const words = raterWords(data.raters, data.cases[self.value.case].present, bits);
+    words.forEach((one, r) => (said[r].textContent = one));
     const [at, n] = [data.cases[self.value.case].label, counted.length];
     left.canvas.setAttribute("aria-label", `${at}: outlines of ${n} of ${data.raters.length} raters`);
     right.canvas.setAttribute("aria-label", `${at}: votes of ${n} raters, and the line around ${self.value.threshold / 10}`);
     const votes = n ? data.palettes[n - 1].map((color, v) => [`rgb(${color})`, `${v + 1}`]) : [];
-    key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff;outline:1px solid", "cut"]] : [])]);
+    key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff", "cut", "line"]] : [])]);
     if (bars) bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
     dice.textContent = found[self.value.threshold - 1].toFixed(3);
-    score.textContent = mean.toFixed(3);
+    score.textContent = average.toFixed(3);
   }
-  return self.set;
+  return self;
 }

@@ -6,7 +6,8 @@ who judged the case, cut at the same threshold: the QUBIQ score with the shown r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from labutils.core.checks import require
 from labutils.core.types import Case
-from labutils.explore.core import Explorer, module, pack_cases
+from labutils.explore.core import Explorer, module, pack_cases, require_index
 from labutils.metrics.qubiq import thresholded_dice
 from labutils.viz.agreement import Position, positions, vote_colors
 
@@ -67,8 +68,13 @@ class RatersExplorer(Explorer):
         """
         packed = pack_cases(cases)
         raters = len(packed["raters"])
-        require(0 <= case < len(cases), f"case is {case}; wanted 0 to {len(cases) - 1}")
-        require(threshold in range(1, 10), f"threshold is {threshold}; wanted 1 to 9 tenths")
         palettes = [np.rint(255 * vote_colors(n)[:, :3]).astype(int).tolist() for n in range(1, raters + 1)]
         data = {"title": "Raters: cases, outlines and votes", "bars": bars, "palettes": palettes, **packed}
         super().__init__(data, {"case": case, "shown": [True] * raters, "threshold": threshold})
+
+    def check(self, value: Mapping[str, Any]) -> None:
+        """Refuse a case that is not there, a rater too many or too few, and a threshold that no control gives."""
+        require_index("case", value["case"], len(self.data["cases"]))
+        shown, raters = value["shown"], len(self.data["raters"])
+        require(len(shown) == raters, f"shown has {len(shown)} entries; wanted {raters}, one for each rater")
+        require(value["threshold"] in range(1, 10), f"threshold is {value['threshold']}; wanted 1 to 9 tenths")

@@ -4,49 +4,26 @@
 const FOREGROUND = 128; // of 255: the least that is above one half
 
 const cut = (probs) => probs.map((one) => (one >= FOREGROUND ? 1 : 0));
-const area = (mask) => mask.reduce((sum, one) => sum + one, 0);
-const extent = (mask) => (mask.includes(1) ? `outline around ${area(mask)} pixels` : "nothing marked");
+const extent = (mask) => (mask.includes(1) ? `outline around ${sum(mask)} pixels` : "nothing marked");
 
-function overlap(a, b) {
-  let [both, total] = [0, 0];
-  for (let i = 0; i < a.length; i++) {
-    both += a[i] & b[i];
-    total += a[i] + b[i];
-  }
-  return { both, total };
-}
-
-// Two empty masks agree.
-function dice(a, b) {
-  const { both, total } = overlap(a, b);
-  return total ? (2 * both) / total : 1;
-}
-
-function distance(a, b) {
-  const { both, total } = overlap(a, b);
-  return total ? 1 - both / (total - both) : 0;
-}
-
-// Mean over all pairs, a mask with itself included.
+// Mean of 1 - IoU over all pairs, a mask with itself included.
 function meanDistance(some, others) {
-  let sum = 0;
-  for (const a of some) for (const b of others) sum += distance(a, b);
-  return sum / (some.length * others.length);
+  return mean(some.map((a) => mean(others.map((b) => 1 - overlap(a, b)[0]))));
 }
 
 // Mean and standard deviation of each pixel over the samples, from exact sums of 255ths.
 function moments(samples) {
-  const [mean, spread] = [new Float64Array(samples[0].length), new Float64Array(samples[0].length)];
-  for (let i = 0; i < mean.length; i++) {
-    let [sum, squares] = [0, 0];
+  const [average, spread] = [new Float64Array(samples[0].length), new Float64Array(samples[0].length)];
+  for (let i = 0; i < average.length; i++) {
+    let [total, squares] = [0, 0];
     for (const one of samples) {
-      sum += one[i];
+      total += one[i];
       squares += one[i] * one[i];
     }
-    mean[i] = sum / (255 * samples.length);
-    spread[i] = Math.sqrt(samples.length * squares - sum * sum) / (255 * samples.length);
+    average[i] = total / (255 * samples.length);
+    spread[i] = Math.sqrt(samples.length * squares - total * total) / (255 * samples.length);
   }
-  return { mean, spread };
+  return { average, spread };
 }
 
 function paintMap(pic, values, top, { values: colors }) {
@@ -67,7 +44,7 @@ function frameIn({ brush, canvas }) {
 // The colors of a map from 0 to `top`, as one long swatch.
 function mapKey(pic, caption, { values: colors }, top) {
   const stops = [0, 1, 2, 3, 4, 5].map((part) => `rgb(${colors.slice(153 * part, 153 * part + 3)})`);
-  key(pic, caption, [[`linear-gradient(to right, ${stops});width:4em`, `0 to ${top}`]]);
+  key(pic, caption, [[`linear-gradient(to right, ${stops})`, `0 to ${top}`, "wide"]]);
 }
 
 function mount(root, data, value, changed) {
@@ -86,12 +63,12 @@ function mount(root, data, value, changed) {
   const pictures = add(self.box, "div", { class: "lu-pictures" });
   const large = picture(pictures, { ...size, caption: "" });
   const pair = add(pictures, "div", { class: "lu-pair" }); // side by side on a narrow page too
-  const [mean, spread] = ["mean", "spread"].map((caption) => picture(pair, { ...size, caption }));
+  const [middle, spread] = ["mean", "spread"].map((caption) => picture(pair, { ...size, caption }));
   const row = add(self.box, "div", { class: "lu-numbers" });
   const said = Object.fromEntries([
     ["ged2_v", "GED² of the samples and the raters:"], ["diversity", "diversity of the samples:"],
-    ["rater_diversity", "of the raters:"], ["mean_dice", "Dice of the enlarged sample and the raters, mean:"],
-    ["dice", "each:"], ["area_px", "expected area, px:"],
+    ["rater_diversity", "diversity of the raters:"], ["mean_dice", "Dice of the enlarged sample, mean over raters:"],
+    ["dice", "Dice with each rater:"], ["area_px", "expected area, px:"],
   ].map(([name, label]) => [name, number(row, name, label)]));
 
   const packed = [data.images, data.masks, ...data.palettes, ...data.samplers.map(({ probs }) => probs)];
@@ -111,8 +88,7 @@ function mount(root, data, value, changed) {
 
   function draw(image, bits, samples, colors) {
     const { tall, present, bar } = data.cases[self.value.case];
-    for (const { canvas } of [large, mean, spread, ...cells.map(({ pic }) => pic)])
-      canvas.style.aspectRatio = data.width / (data.height * tall);
+    stretch([large, middle, spread, ...cells.map(({ pic }) => pic)], tall);
     const drawn = samples.map(cut);
     const here = data.raters.map((_, r) => r).filter((r) => present[r]);
     const raters = here.map((r) => bits.map((one) => (one >> r) & 1));
@@ -121,16 +97,16 @@ function mount(root, data, value, changed) {
     drawLarge(image, bits, drawn[self.value.sample], here, bar);
     drawMaps(maps, colors, samples.length);
     const numbers = compare(drawn, raters, here);
-    return say({ ...numbers, area_px: area(maps.mean), most_spread: Math.max(...maps.spread) });
+    return say({ ...numbers, area_px: sum(maps.average), most_spread: Math.max(...maps.spread) });
   }
 
   function compare(drawn, raters, here) {
     const [diversity, theirs] = [drawn, raters].map((masks) => meanDistance(masks, masks));
-    const one = raters.map((mask) => dice(drawn[self.value.sample], mask));
+    const one = raters.map((mask) => overlap(drawn[self.value.sample], mask)[1]);
     return {
       ged2_v: 2 * meanDistance(drawn, raters) - diversity - theirs, diversity, rater_diversity: theirs,
       dice: data.raters.map((_, r) => (here.includes(r) ? one[here.indexOf(r)] : null)),
-      mean_dice: area(one) / one.length,
+      mean_dice: mean(one),
     };
   }
 
@@ -152,10 +128,7 @@ function mount(root, data, value, changed) {
     outline(large, (i) => mask[i] === 1, { color: data.color, width: 2 });
     scaleBar(large, bar);
     const name = chosen().samples[self.value.sample];
-    const words = data.raters.map(({ name: rater }, r) => {
-      const drew = bits.some((one) => (one >> r) & 1);
-      return rater + (!here.includes(r) ? ": absent" : drew ? "" : ": saw nothing");
-    });
+    const words = raterWords(data.raters, data.cases[self.value.case].present, bits);
     const own = [data.color, mask.includes(1) ? name : `${name}: nothing marked`];
     key(large, "", [own, ...shown.map((r) => [data.raters[r].color, words[r]])]);
     const label = `${data.cases[self.value.case].label}: ${name}, ${extent(mask)}; outlines of ${shown.length} raters`;
@@ -163,13 +136,13 @@ function mount(root, data, value, changed) {
   }
 
   function drawMaps(maps, [viridis, magma], count) {
-    paintMap(mean, maps.mean, 1, viridis);
+    paintMap(middle, maps.average, 1, viridis);
     paintMap(spread, maps.spread, data.top_spread, magma);
-    mapKey(mean, `mean of ${count}`, viridis, 1);
+    mapKey(middle, `mean of ${count}`, viridis, 1);
     const most = Math.max(...maps.spread).toFixed(2);
     mapKey(spread, `standard deviation, ${most} at most`, magma, data.top_spread);
-    const half = maps.mean.filter((one) => one > 0.5).length;
-    mean.canvas.setAttribute("aria-label", `mean of ${count} samples: ${half} pixels above one half`);
+    const half = maps.average.filter((one) => one > 0.5).length;
+    middle.canvas.setAttribute("aria-label", `mean of ${count} samples: ${half} pixels above one half`);
     const doubt = `they differ in ${maps.spread.filter((one) => one > 0).length} pixels, by ${most} at most`;
     spread.canvas.setAttribute("aria-label", `spread of ${count} samples: ${doubt}`);
   }
@@ -181,14 +154,11 @@ function mount(root, data, value, changed) {
     said.dice.textContent = numbers.dice.map((one) => (one === null ? "absent" : one.toFixed(2))).join(", ");
     return numbers;
   }
-  return self.set;
+  return self;
 }
 
 function addControls(self, data) {
-  slider(self, self.box, {
-    name: "case", label: "case", min: 0, max: data.cases.length - 1,
-    read: (v) => v.case, write: (v, to) => (v.case = to), words: (at) => data.cases[at].label,
-  });
+  caseSlider(self, data);
   choice(self, self.box, {
     name: "sampler", label: "sampler", options: data.samplers.map(({ name }, at) => [String(at), name]),
     read: (v) => String(v.sampler),

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from labutils.core.checks import require, require_unit_range
 from labutils.core.types import Case
-from labutils.explore.core import Explorer, module, pack, pack_cases
+from labutils.explore.core import Explorer, module, pack, pack_cases, require_index
 from labutils.metrics.disagreement import ged_squared, rater_diversity, sample_diversity
 from labutils.metrics.overlap import pairwise_dice
 from labutils.viz.sampling import MOST_SPREAD, Drawn, drawn_rows, map_colors
@@ -149,15 +149,15 @@ class SamplesExplorer(Explorer):
     def check(self, value: Mapping[str, Any]) -> None:
         """Refuse cases, samplers, positions and samples that are not there."""
         samplers = self.data["samplers"]
-        _require_index("case", value["case"], len(self.data["cases"]))
-        _require_index("sampler", value["sampler"], len(samplers))
-        _require_index("sample", value["sample"], len(samplers[value["sampler"]]["samples"]))
+        require_index("case", value["case"], len(self.data["cases"]))
+        require_index("sampler", value["sampler"], len(samplers))
+        require_index("sample", value["sample"], len(samplers[value["sampler"]]["samples"]))
         found = [len(one) for one in value["positions"]]
         wanted = [len(one["levels"]) for one in samplers]
         require(found == wanted, f"positions are of {found} levels; wanted {wanted}, a list for each sampler")
         for sampler, positions in zip(samplers, value["positions"], strict=True):
             for level, at in zip(sampler["levels"], positions, strict=True):
-                _require_index(f"position of {level['name']!r}", at, len(level["labels"]))
+                require_index(f"position of {level['name']!r}", at, len(level["labels"]))
 
 
 def _packed(sampler: SampleGrid) -> dict[str, Any]:
@@ -168,7 +168,3 @@ def _packed(sampler: SampleGrid) -> dict[str, Any]:
         "samples": list(sampler.samples) or numbered,
         "probs": pack(rounded(sampler.probs)),
     }
-
-
-def _require_index(name: str, index: Any, count: int) -> None:
-    require(index in range(count), f"{name} is {index!r}; wanted 0 to {count - 1}")

@@ -77,3 +77,20 @@ def test_the_figure_has_a_row_for_each_position():
     values = [{"case": 0, "shown": [True] * 3, "threshold": 5}, {"case": 1, "shown": [False] * 3, "threshold": 9}]
     figure = raters_figure([made(), made(seed=1)], values)
     assert len(figure.axes) == 2 * 3 + 1  # and the bar of votes of the first
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"case": 2}, "case is 2; wanted 0 to 1"),
+        ({"case": 0.5}, "case is 0.5; wanted 0 to 1"),
+        ({"shown": [True]}, "shown has 1 entries; wanted 3"),
+        ({"threshold": 10}, "threshold is 10; wanted 1 to 9 tenths"),
+    ],
+)
+def test_a_value_that_no_control_gives_is_refused(change, sentence):
+    explorer = RatersExplorer([made(), made(seed=1)])
+    before = explorer.value
+    with pytest.raises(InputError, match=sentence):
+        explorer.value = {**before, **change}
+    assert explorer.value == before
