@@ -166,3 +166,11 @@ def test_the_five_commands_of_the_page_lead_to_a_row_in_the_table(here, write):
 def test_readme_and_pages_give_the_same_commands():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith("labutils ")] == COMMANDS
+
+
+def test_readme_and_pages_expect_the_same_of_a_computer():
+    tables = re.findall(
+        r"^\| on two cores.*\n(?:\|.*\n)+", (ROOT / "README.md").read_text(encoding="utf-8") + page("run"), re.M
+    )
+    assert len(tables) == 2
+    assert tables[0] == tables[1]

@@ -87,7 +87,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("classes", f"{card.classes}, the background included"),
         ("spacing", "in mm" if card.spacing_known else "not known; lengths are in pixels"),
         ("splits", ", ".join(card.splits)),
-        ("licence", card.licence),
+        ("license", card.licence),
         ("citation", card.citation),
         ("homepage", card.homepage),
         ("how to get", card.how_to_get),

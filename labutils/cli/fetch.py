@@ -25,7 +25,7 @@ def fetch_dataset(name: str, *, to: Path | None, trust: bool, accept_licence: bo
             typer.echo(f"its SHA-256 is kept in {one.record} and required from now on")
     if to is not None:
         typer.echo(f"labutils finds it with --root {to} or LABUTILS_DATA={to}")
-    typer.echo(f"licence: {card.licence}")
+    typer.echo(f"license: {card.licence}")
     verify(name, root=to)
 
 

@@ -256,7 +256,7 @@ def data_fetch(
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="take a file once whose SHA-256 is not known")] = False,
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="the licence on the card is accepted")
+        bool, typer.Option("--accept-licence", help="the license on the card is accepted")
     ] = False,
 ) -> None:
     """Download a dataset's public files, compare them with what is known of them, and verify what they hold."""

@@ -27,7 +27,7 @@ from labutils.core.types import as_present
 from labutils.metrics.inputs import check_stack
 from labutils.metrics.overlap import pairwise_dice
 
-FRACTION = 0.2  # of the others' agreement; ordinary readers of one image stay above it
+FRACTION = 0.2  # of the others' agreement; ordinary raters of one image stay above it
 MENDED = 0.5  # of the others' agreement: what a remedy must reach to be told
 
 

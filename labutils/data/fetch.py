@@ -48,11 +48,11 @@ def fetch(
         card: its ``downloads`` say what to get, from where.
         root: the folder of all data; None is `labutils.core.runtime.data_root`, where `catalog.load` looks.
         trust: take a file whose SHA-256 is not known, and record it.
-        accept_licence: the person has read the card's licence and accepts it.
+        accept_licence: the person has read the card's license and accepts it.
         progress: is told how far each file is.
     Raises:
         DataError: there is nothing to fetch; a file that is there is another one; the SHA-256 is not known and not
-            trusted, or not the one that was recorded or published; the licence is not accepted; ``LABUTILS_OFFLINE``
+            trusted, or not the one that was recorded or published; the license is not accepted; ``LABUTILS_OFFLINE``
             is 1; no address gives the file, which the text then tells how to get by hand; or the archive is refused.
     """
     require(card.downloads, f"{card.name} is not fetched; {card.how_to_get}", DataError)
@@ -128,7 +128,7 @@ def _is_there(place: Path, download: Download) -> bool:
 def _require_allowed(card: Card, download: Download, place: Path, *, trust: bool, accept_licence: bool) -> None:
     """Refuse, before anything is sent, what a person has not allowed."""
     accepted = accept_licence or not download.accept_licence
-    require(accepted, f"{card.name} has this licence: {card.licence}; add --accept-licence to accept it", DataError)
+    require(accepted, f"{card.name} has this license: {card.licence}; add --accept-licence to accept it", DataError)
     known = _expected(download, place) or trust
     text = "is not known, so nobody can say whether it is the right file; add --trust to take it as it comes this once"
     hand = by_hand(download, place)

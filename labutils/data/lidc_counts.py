@@ -31,8 +31,8 @@ NATIVE = {
     "as published": PUBLIC,
     "crops at the border moved": NativeConfig(),
     "any area": replace(PUBLIC, area_px=None),
-    "one reader is enough": replace(PUBLIC, min_readers=1),
-    "four readers": replace(PUBLIC, min_readers=4),
+    "one rater is enough": replace(PUBLIC, min_readers=1),
+    "four raters": replace(PUBLIC, min_readers=4),
     "any box": replace(PUBLIC, box=False),
     "merged nodules too": replace(PUBLIC, merged=False),
 }

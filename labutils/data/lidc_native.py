@@ -54,8 +54,8 @@ class NativeConfig:
 
     def __post_init__(self) -> None:
         require(self.size_px >= 16, f"size_px is {self.size_px}; wanted 16 or more", ConfigError)
-        readers = range(1, READERS + 1)
-        require(self.min_readers in readers, f"min_readers is {self.min_readers}; wanted 1 to {READERS}", ConfigError)
+        raters = range(1, READERS + 1)
+        require(self.min_readers in raters, f"min_readers is {self.min_readers}; wanted 1 to {READERS}", ConfigError)
         require_choice("border", self.border, ("move", "drop"))
         low, high = self.area_px or (0, 1)
         require(0 <= low < high, f"area_px is {self.area_px}; wanted two rising sizes in pixels", ConfigError)
@@ -174,7 +174,7 @@ def _tiff(array: np.ndarray) -> bytes:
 
 
 def _row(scan: Scan, nodule: Nodule, areas: list[int]) -> dict[str, str]:
-    """A line of the table of nodules: ratings are means over readers, rounded as in the public files."""
+    """A line of the table of nodules: ratings are means over raters, rounded as in the public files."""
     rated = [scan.ratings[annotation] for annotation in nodule.annotations]
     return {
         "patient_id": scan.patient[-4:],

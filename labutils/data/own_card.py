@@ -41,7 +41,7 @@ class OwnSettings:
         require(named, f"name is {self.name!r}; wanted letters, digits, '.', '_' and '-'", ConfigError)
         ours = ", ".join(catalog.names())
         require(self.name not in catalog.names(), f"name is {self.name!r}; wanted another than {ours}", ConfigError)
-        require(self.licence, f"licence is empty; wanted the licence, or {NOT_STATED!r}", ConfigError)
+        require(self.licence, f"licence is empty; wanted the license, or {NOT_STATED!r}", ConfigError)
         require(2 <= self.classes <= 255, f"classes is {self.classes}; wanted 2 to 255", ConfigError)
         if self.window is not None:
             low, high = self.window
@@ -97,7 +97,7 @@ def _problem(name: str, value: object) -> str:
 def own_card(
     root: Path, settings: OwnSettings, raters: Sequence[str], *, splits: Sequence[str], spacing_known: bool
 ) -> Card:
-    """The card of a folder, with its own licence and citation; it holds no path of the machine.
+    """The card of a folder, with its own license and citation; it holds no path of the machine.
 
     Args:
         root: the folder; its name serves where the settings give none.

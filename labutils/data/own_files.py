@@ -80,7 +80,7 @@ def list_folder(root: Path, findings: Findings) -> OwnFolder:
     require((root / IMAGES).is_dir(), f"{shown} has no folder {IMAGES}; wanted one file a case in it", DataError)
     settings = read_settings(root, findings)
     if settings.licence == own_card.NOT_STATED:
-        findings.note(f"the licence is not stated; {own_card.FILE} can state it")
+        findings.note(f"the license is not stated; {own_card.FILE} can state it")
     images = _named(root / IMAGES, findings)
     require(images, f"{shown}/{IMAGES} holds no image; wanted files that end in {', '.join(ENDINGS)}", DataError)
     drawn = _drawn(root, findings)

@@ -1,10 +1,10 @@
-"""Lesions of one brain drawn by three readers, a whole volume each: masks without the scan.
+"""Lesions of one brain drawn by three raters, a whole volume each: masks without the scan.
 
 The layout is that of the public original, the R package stapler::
 
-    <root>/seg_<k>.nii.gz    whole numbers (72, 256, 256), 0 or 1; readers k = 1, 2, 3
+    <root>/seg_<k>.nii.gz    whole numbers (72, 256, 256), 0 or 1; raters k = 1, 2, 3
 
-Reader 2 is stored flipped along the first two axes, although the three headers are equal: as stored, reader 2 hardly
+Rater 2 is stored flipped along the first two axes, although the three headers are equal: as stored, rater 2 hardly
 meets the others. `read_masks` gives what is stored unless it is told otherwise, and
 `labutils.consensus.odd_raters.odd_raters` finds the flip.
 
@@ -30,19 +30,19 @@ FLIPPED_READER, FLIPPED_AXES = 2, (0, 1)
 
 CARD = Card(
     name="stapler-lesions",
-    title="Brain lesions of one volume drawn by three readers (masks only)",
-    what="Three readers' lesion masks of one brain, 3D, without the scan: an example for fusing labels.",
+    title="Brain lesions of one volume drawn by three raters (masks only)",
+    what="Three raters' lesion masks of one brain, 3D, without the scan: an example for fusing labels.",
     licence="GPL-3, as the R package stapler that they come with",
     citation="Muschelli, stapler: Simultaneous Truth and Performance Level Estimation, R package",
     homepage="https://github.com/muschellij2/stapler/tree/master/inst/extdata",
-    raters="3 readers of one volume: reader 1, reader 2, reader 3",
+    raters="3 raters of one volume: rater 1, rater 2, rater 3",
     identified=True,
     classes=2,
     image="none; masks are (D, H, W) = (72, 256, 256) voxels of 1 mm",
     splits=("all",),
     how_to_get="copy the files seg_1.nii.gz to seg_3.nii.gz of the homepage and give their folder in LABUTILS_DATA",
     quirks=(
-        "Reader 2 is stored flipped along the first two axes while the headers say the same of all three; it is read "
+        "Rater 2 is stored flipped along the first two axes while the headers say the same of all three; it is read "
         "as stored unless read_masks is told to turn it back.",
         "The headers say nothing of orientation (no sform, no qform): which axis is left to right is not known.",
         "There is no image, so no split can be loaded or trained on: use labutils.data.stapler.read_masks.",
@@ -59,25 +59,25 @@ class Readings(NamedTuple):
 
 
 def read_masks(folder: str | Path, *, turn_reader_2: bool = False) -> Readings:
-    """The three readers' masks as they are stored.
+    """The three raters' masks as they are stored.
 
     Args:
         folder: holds seg_1.nii.gz to seg_3.nii.gz.
-        turn_reader_2: flip reader 2 along the first two axes, so that it lies as the others do; its name says so.
+        turn_reader_2: flip rater 2 along the first two axes, so that it lies as the others do; its name says so.
     Raises:
         DataError: a file is missing, damaged, no NIfTI volume or no mask, or the files have different grids; the text
             names the file.
     """
     masks, grids, names = [], [], []
-    for reader in READERS:
-        path = Path(folder) / f"seg_{reader}.nii.gz"
+    for rater in READERS:
+        path = Path(folder) / f"seg_{rater}.nii.gz"
         stored, grid = _read_stored(path)
         grids.append(grid)
         alike = grid.shape == grids[0].shape and np.allclose(grid.affine, grids[0].affine)
-        require(alike, f"{path} has {grid.facts()} and the first reader {grids[0].facts()}; wanted one grid", DataError)
-        turned = turn_reader_2 and reader == FLIPPED_READER
+        require(alike, f"{path} has {grid.facts()} and the first rater {grids[0].facts()}; wanted one grid", DataError)
+        turned = turn_reader_2 and rater == FLIPPED_READER
         masks.append(np.flip(stored, FLIPPED_AXES) if turned else stored)
-        names.append(f"reader {reader}, turned" if turned else f"reader {reader}")
+        names.append(f"rater {rater}, turned" if turned else f"rater {rater}")
     depth, row, column = np.linalg.norm(grids[0].affine[:3, :3], axis=0).tolist()
     return Readings(np.stack(masks), (depth, row, column), tuple(names))
 
@@ -102,7 +102,7 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
 
 
 def _found(folder: Path) -> bool:
-    return all((folder / f"seg_{reader}.nii.gz").is_file() for reader in READERS)
+    return all((folder / f"seg_{rater}.nii.gz").is_file() for rater in READERS)
 
 
 def _holds(folder: Path, split: str) -> bool:

@@ -1,11 +1,11 @@
 """Procedural lung CT: a stand-in for pixels, made around a nodule where real raters drew.
 
 A crop is built in Hounsfield units at its own pixel size: lung with vessels, sometimes the chest wall with a rib, then
-the nodule, then a scanner's blur and correlated noise. What the readers outlined shapes the nodule, so an image holds
-what a network needs to find it and to foresee the readers' doubt:
+the nodule, then a scanner's blur and correlated noise. What the raters outlined shapes the nodule, so an image holds
+what a network needs to find it and to foresee the raters' doubt:
 
-- its profile is the fraction of readers who drew there, warped and blurred: doubt is visible as a soft rim;
-- the readers' ratings set its density (texture 1 ground glass to 5 solid, calcification), its edge (margin), its
+- its profile is the fraction of raters who drew there, warped and blurred: doubt is visible as a soft rim;
+- the raters' ratings set its density (texture 1 ground glass to 5 solid, calcification), its edge (margin), its
   spikes (spiculation), and its contrast (subtlety).
 
 It is not a simulation of physics: the vessels have no anatomy, and slices of one nodule share a scanner but not a
@@ -50,26 +50,26 @@ class Scanner:
 class Look:
     """How a nodule is painted."""
 
-    density_hu: float  # where every reader agrees
+    density_hu: float  # where every rater agrees
     contrast: float  # 0 to 1: how much of the density shows
     blur_px: float  # standard deviation of the edge
     spikes: float  # 0 (none) to 1 (many)
 
 
-def nodule_look(ratings: Sequence[Mapping[str, int]], readers: int = 4) -> Look:
+def nodule_look(ratings: Sequence[Mapping[str, int]], raters: int = 4) -> Look:
     """How to paint a nodule from the ratings of those who outlined it.
 
     Args:
-        ratings: one table per reader who outlined the nodule, with subtlety, margin, spiculation, texture (1 to 5)
+        ratings: one table per rater who outlined the nodule, with subtlety, margin, spiculation, texture (1 to 5)
             and calcification (1 to 6).
-        readers: how many read the scan; a nodule that few of them outlined is painted fainter.
+        raters: how many read the scan; a nodule that few of them outlined is painted fainter.
     """
     mean = {key: float(np.mean([r[key] for r in ratings])) for key in ratings[0]}
     solid = np.clip((mean["texture"] - 1) / 4, 0, 1)
     density = GROUND_GLASS_HU + (SOFT_TISSUE_HU - GROUND_GLASS_HU) * solid
     if mean["calcification"] < CALCIFIED:
         density += 250 * solid
-    seen = len(ratings) / readers
+    seen = len(ratings) / raters
     return Look(
         density_hu=float(density),
         contrast=float(np.clip(0.45 + 0.1 * mean["subtlety"], 0, 0.9) * (0.7 + 0.3 * seen)),
@@ -84,7 +84,7 @@ def ct_crop(
     """A procedural CT crop with the nodule that `votes` describes.
 
     Args:
-        votes: float (H, W) in [0, 1], H = W: the fraction of the readers who outlined the nodule that drew here.
+        votes: float (H, W) in [0, 1], H = W: the fraction of the raters who outlined the nodule that drew here.
         look: how the nodule is painted.
         scanner: what the slices of one scan share.
         pixel_mm: size of a pixel.
@@ -188,7 +188,7 @@ def _nodule_profile(votes: np.ndarray, look: Look, pixel_mm: float, rng: np.rand
     """How much of the nodule's density shows at each pixel, 0 to 1: the votes, warped, blurred and roughened."""
     size = votes.shape[0]
     rows, columns = np.indices(votes.shape, dtype=np.float32)
-    shift = 0.55 * smooth_field(size, 3, rng), 0.55 * smooth_field(size, 3, rng)  # readers see an edge only roughly
+    shift = 0.55 * smooth_field(size, 3, rng), 0.55 * smooth_field(size, 3, rng)  # raters see an edge only roughly
     profile = cv2.remap(votes, columns + shift[0], rows + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     if look.spikes > 0 and votes.max() > 0:
         profile = np.maximum(profile, _spikes(votes, look, pixel_mm, rng))
@@ -200,7 +200,7 @@ def _nodule_profile(votes: np.ndarray, look: Look, pixel_mm: float, rng: np.rand
 
 
 def _spikes(votes: np.ndarray, look: Look, pixel_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Thin strands from the nodule's edge outward, which readers usually leave out."""
+    """Thin strands from the nodule's edge outward, which raters usually leave out."""
     inside = votes >= votes.max() / 2
     center, radius = np.argwhere(inside).mean(0), np.sqrt(inside.sum() / np.pi)
     cover = np.zeros([n * FINE for n in votes.shape], np.float32)

@@ -1,4 +1,4 @@
-"""The twin of ``stapler-lesions``: procedural lesions of one volume, drawn by three procedural readers."""
+"""The twin of ``stapler-lesions``: procedural lesions of one volume, drawn by three procedural raters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from labutils.data.stapler import FLIPPED_AXES, FLIPPED_READER, READERS
 SHAPE = (72, 256, 256)
 CENTER, RADII = (36, 156, 164), (27, 60, 54)  # of what holds the lesions; as flipped, it hardly meets itself
 VOXELS = 31_000  # of the lesions
-WOBBLES = {1: 0.24, 2: 0.39, 3: 0.24}  # reader 2 is the one who differs most, once turned
+WOBBLES = {1: 0.24, 2: 0.39, 3: 0.24}  # rater 2 is the one who differs most, once turned
 
 
 def write_lesions(folder: Path, cases: Mapping[str, int], seed: int) -> None:
-    """Three masks as NIfTI files, int32 without sform and qform; reader 2 is stored flipped, and nothing says so.
+    """Three masks as NIfTI files, int32 without sform and qform; rater 2 is stored flipped, and nothing says so.
 
     Raises:
         ConfigError: more than one volume.
@@ -28,10 +28,10 @@ def write_lesions(folder: Path, cases: Mapping[str, int], seed: int) -> None:
     volumes = cases["volumes"]
     require(volumes == 1, f"a twin can have 1 volume; wanted {volumes}", ConfigError)
     lesions = outline_of(_lesions(numpy_rng_for(seed, "twin lesions")))
-    for reader in READERS:
-        mask = redrawn(lesions, numpy_rng_for(seed, "twin reader", reader), wobble=WOBBLES[reader], detail=1.0)
-        stored = np.flip(mask, FLIPPED_AXES) if reader == FLIPPED_READER else mask
-        _write_mask(folder / f"seg_{reader}.nii.gz", stored)
+    for rater in READERS:
+        mask = redrawn(lesions, numpy_rng_for(seed, "twin reader", rater), wobble=WOBBLES[rater], detail=1.0)
+        stored = np.flip(mask, FLIPPED_AXES) if rater == FLIPPED_READER else mask
+        _write_mask(folder / f"seg_{rater}.nii.gz", stored)
 
 
 def _lesions(rng: np.random.Generator) -> np.ndarray:

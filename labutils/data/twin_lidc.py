@@ -79,7 +79,7 @@ def _slice_index(case: Case) -> int:
 
 
 def _write_metadata(path: Path, areas: Mapping[Nodule, Mapping[int, int]]) -> None:
-    """One row a nodule, also where none of its slices was kept: ratings averaged over its readers, areas by slice."""
+    """One row a nodule, also where none of its slices was kept: ratings averaged over its raters, areas by slice."""
     rated = read_ratings(a for nodule in areas for a in nodule.annotations)
     path.parent.mkdir(parents=True)
     with open(path, "w", newline="", encoding="utf-8") as stream:

@@ -161,10 +161,31 @@ def _kept(table: Mapping[str, Any], row: str, metric: str) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in table["values"][row][metric]], np.float64)
 
 
+def floor(table: Mapping[str, Any], *, seed: int = 0) -> Interval:
+    """The GED² (V-statistic) that a perfect sampler averages on the table's cases, with as many samples as its rows.
+
+    A perfect sampler draws from the population that the raters come from: with Δ, the mean distance of two different
+    raters, it averages Δ (1/S + 1/R) on a case. Cases with one rater leave Δ open and are not counted.
+
+    Raises:
+        DataError: the table keeps no scores by case of a row called "blank".
+    """
+    v, u, matched = (_kept(table, "blank", metric) for metric in ("ged2_v", "ged2_u", "hungarian_iou"))
+    # matched IoU is the share of raters who drew nothing: the others are at distance 1, so U = 2 (1 - matched) - Δ,
+    # and an answer that never varies is charged for the raters alone: V - U = Δ / R
+    scores = (2 * (1 - matched) - u) / table["samples"] + (v - u)
+    return bootstrap_mean(scores, table["patients"], numpy_rng_for(seed, "floor"), resamples=table["resamples"])
+
+
+def column(table: Mapping[str, Any], metric: str) -> str:
+    """What a page calls a metric of the table, with an arrow at the better direction."""
+    arrow = {"higher": " ↑", "lower": " ↓", "neither": ""}[table["definitions"][metric]["better"]]
+    return METRICS[metric].label + arrow
+
+
 def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 3) -> str:
-    """The table for a page: one line a row, mean and interval in each cell, an arrow at the better direction."""
-    arrows = {"higher": " ↑", "lower": " ↓", "neither": ""}
-    heads = [f"{metric}{arrows[table['definitions'][metric]['better']]}" for metric in metrics]
+    """The table for a page: one line a row, mean and interval in each cell, headed as `column` says."""
+    heads = [column(table, metric) for metric in metrics]
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for entry in table["rows"]:
         cells = [interval_of(table, entry["name"], metric) for metric in metrics]

@@ -1,4 +1,4 @@
-"""The metrics of a table: each with an id that changes when its meaning does, a sentence, and which way is better."""
+"""The metrics of a table: each with a label, an id that changes when its meaning does, and which way is better."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Answer(NamedTuple):
 class Metric(NamedTuple):
     """One column of a table."""
 
+    label: str  # what pages and figures call it
     id: str
     says: str
     better: Literal["higher", "lower", "neither"]
@@ -48,6 +49,7 @@ class Metric(NamedTuple):
 
 METRICS: dict[str, Metric] = {
     "dice": Metric(
+        "Dice",
         "dice-consensus/1",
         "Dice of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
         "both empty: 1",
@@ -55,6 +57,7 @@ METRICS: dict[str, Metric] = {
         lambda a: dice(a.found, a.consensus),
     ),
     "iou": Metric(
+        "IoU",
         "iou-consensus/1",
         "IoU of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
         "both empty: 1",
@@ -62,12 +65,14 @@ METRICS: dict[str, Metric] = {
         lambda a: iou(a.found, a.consensus),
     ),
     "ged2_v": Metric(
+        "GED², V",
         "ged-squared-v/1",
         "squared generalized energy distance, d = 1 - IoU, V-statistic (self-pairs included); both empty: d = 0",
         "lower",
         lambda a: ged_squared(a.samples, a.raters, a.present),
     ),
     "ged2_u": Metric(
+        "GED², U",
         "ged-squared-u/1",
         "the same without self-pairs (U-statistic); undefined with one rater or one sample",
         "lower",
@@ -78,60 +83,70 @@ METRICS: dict[str, Metric] = {
         ),
     ),
     "hungarian_iou": Metric(
+        "Hungarian IoU",
         "hungarian-iou/1",
         "mean IoU of samples matched one to one with raters, both repeated to their least common multiple",
         "higher",
         lambda a: hungarian_iou(a.samples, a.raters, a.present),
     ),
     "dice_max": Metric(
+        "D-max",
         "dice-max/1",
         "best Dice over the samples for each rater, averaged over raters; both empty: 1",
         "higher",
         lambda a: dice_max(a.samples, a.raters, a.present),
     ),
     "diversity": Metric(
+        "diversity",
         "sample-diversity/1",
         "mean 1 - IoU over all pairs of samples, self-pairs included; good when equal to the raters' own",
         "neither",
         lambda a: sample_diversity(a.samples),
     ),
     "rater_diversity": Metric(
+        "raters' diversity",
         "rater-diversity/1",
         "mean 1 - IoU over all pairs of raters, self-pairs included",
         "neither",
         lambda a: rater_diversity(a.raters, a.present),
     ),
     "ncc": Metric(
+        "NCC",
         "ncc/1",
         "correlation of the samples' spread with the samples' cross-entropy to each rater; undefined for flat maps",
         "higher",
         lambda a: ncc(a.probs, a.masks, a.present),
     ),
     "ece": Metric(
+        "ECE",
         "ece-raters/1",
         "gap between mean probability and the raters' vote fraction in 10 bins, weighted by pixels, per case",
         "lower",
         lambda a: expected_calibration_error(a.mean, a.raters, a.present),
     ),
     "ace": Metric(
+        "ACE",
         "ace-raters/1",
         "the same gap as the plain mean over bins that hold a pixel, per case",
         "lower",
         lambda a: average_calibration_error(a.mean, a.raters, a.present),
     ),
     "crps_volume": Metric(
+        "CRPS of area",
         "crps-volume/1",
         "continuous ranked probability score of the samples' foreground area against the raters' areas",
         "lower",
         lambda a: crps_volume(a.samples, a.raters, a.present, a.spacing),
     ),
     "qubiq_dice": Metric(
+        "QUBIQ score",
         "qubiq-dice/1",
         "mean Dice of mean probability and vote fraction at thresholds 0.1 to 0.9, 10v >= tR; both empty: 1",
         "higher",
         lambda a: thresholded_dice(a.mean, a.raters, a.present).mean(dim=-1),
     ),
     "hd95": Metric(
+        "HD95",
         "hausdorff-95/1",
         "95th percentile surface distance to the raters' majority; undefined where only one of the two is empty",
         "lower",

@@ -25,7 +25,7 @@ CUT_COLOR, CHOSEN_COLOR = CONSENSUS_COLOR, RATER_COLORS[1]
 
 
 class Position(NamedTuple):
-    """What a reader sees of one case: who is counted, where their votes are cut, and how well they stand for all."""
+    """What is seen of one case: who is counted, where their votes are cut, and how well they stand for all."""
 
     case: Case
     counted: np.ndarray  # bool (R,)

@@ -129,7 +129,7 @@ def intervals(
     Args:
         rows: drawn from top to bottom; a row whose `low` or `high` is NaN has a dot only.
         xlabel: quantity, unit and which way is better, for example ``"GED² (lower is better)"``.
-        floor: what knowing nothing scores (a blank prediction), as a vertical band, or None.
+        floor: what a perfect sampler scores, as a vertical band, or None.
         ceiling: what another rater scores, as a vertical band, or None.
     Raises:
         InputError: there are no rows, or a mean lies outside its interval.

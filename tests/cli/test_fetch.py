@@ -127,7 +127,7 @@ def test_a_bad_server_is_one_sentence(server, tmp_path, answer, text):
     assert not (tmp_path / "mnist_annotators").exists()
 
 
-def test_a_licence_is_accepted_by_an_option(server, monkeypatch, tmp_path):
+def test_a_license_is_accepted_by_an_option(server, monkeypatch, tmp_path):
     (download,) = mnist_annotators.DATASET.card.downloads
     says(monkeypatch, downloads=(dataclasses.replace(download, accept_licence=True),))
     words = ("data", "fetch", "mnist-annotators", "--to", tmp_path, "--trust")

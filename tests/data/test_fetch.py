@@ -258,10 +258,10 @@ def test_a_damaged_record_is_no_leave_to_trust(get, no_sockets, tmp_path, text):
         get("https://example.org/x", sha256=None, trust=True)
 
 
-def test_a_licence_must_be_accepted_where_the_card_says_so(server, toy_card, tmp_path):
+def test_a_license_must_be_accepted_where_the_card_says_so(server, toy_card, tmp_path):
     download = Download(urls=(server.says("/file", BODY),), to="toy/file", sha256=SUM, accept_licence=True)
     card = toy_card(downloads=(download,))
-    with pytest.raises(DataError, match="toy has this licence: MIT; add --accept-licence"):
+    with pytest.raises(DataError, match="toy has this license: MIT; add --accept-licence"):
         fetch.fetch(card, tmp_path)
     assert server.asked == []
     assert fetch.fetch(card, tmp_path, accept_licence=True)[0].new

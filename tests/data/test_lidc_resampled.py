@@ -59,7 +59,7 @@ def test_nothing_drawn_is_no_lesion():
 
 @pytest.fixture
 def scan():
-    """Two slices of 40 x 40 pixels of 1 mm: two readers on both; slice 1 lies at another location than it says."""
+    """Two slices of 40 x 40 pixels of 1 mm: two raters on both; slice 1 lies at another location than it says."""
     ramp = np.add.outer(np.arange(40) * 10.0, np.arange(40)).astype(np.float32) - 1000
     return Scan(
         number=5,

@@ -365,7 +365,7 @@ def test_notes_and_counts_are_told_apart_from_faults(tmp_path):
     assert found.faults == ()
     told = " ".join(found.notes)
     for words in (
-        "the licence is not stated",
+        "the license is not stated",
         "rater 'idle' judged no case",
         "patients are dealt by the hash of their names (60% train, 20% validate, 20% test)",
         "1 image of the same bytes as another of the same split",

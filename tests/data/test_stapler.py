@@ -1,4 +1,4 @@
-"""Three readers of one volume: kept as stored, turned only when asked, and told apart by the look at the raters."""
+"""Three raters of one volume: kept as stored, turned only when asked, and told apart by the look at the raters."""
 
 import nibabel
 import numpy as np
@@ -40,14 +40,14 @@ def test_masks_are_kept_as_they_are_stored(folder):
     for reader in (1, 2, 3):
         np.testing.assert_array_equal(readings.masks[reader - 1], stored(reader))
     assert readings.spacing_mm == (1.0, 2.0, 3.0)
-    assert readings.names == ("reader 1", "reader 2", "reader 3")
+    assert readings.names == ("rater 1", "rater 2", "rater 3")
 
 
-def test_reader_2_is_turned_when_asked_and_says_so(folder):
+def test_rater_2_is_turned_when_asked_and_says_so(folder):
     readings = read_masks(str(folder), turn_reader_2=True)
     np.testing.assert_array_equal(readings.masks[1], np.flip(stored(2), (0, 1)))
     np.testing.assert_array_equal(readings.masks[[0, 2]], read_masks(folder).masks[[0, 2]])
-    assert readings.names == ("reader 1", "reader 2, turned", "reader 3")
+    assert readings.names == ("rater 1", "rater 2, turned", "rater 3")
 
 
 DAMAGES = {
@@ -99,9 +99,7 @@ def test_the_published_volume(published):
 @pytest.mark.data
 @pytest.mark.parametrize("by", ["staple", "strict"])
 def test_fusing_the_published_volume_warns_of_reader_2_until_it_is_turned(published, by):
-    says = (
-        r"reader 2 of case 0 has a mean Dice of 0\.085 .* 0\.819 among themselves; flipping axes 0 and 1 gives 0\.742"
-    )
+    says = r"rater 2 of case 0 has a mean Dice of 0\.085 .* 0\.819 among themselves; flipping axes 0 and 1 gives 0\.742"
     with pytest.warns(OddRaterWarning, match=says) as warned:
         wrong = fuse(as_bool(published[False])[None], by=by, names=published[False].names)
     assert len(warned) == 1

@@ -1,4 +1,4 @@
-"""Procedural CT: repeatable, plausible, shows the readers' doubt, and is not solved by a threshold."""
+"""Procedural CT: repeatable, plausible, shows the raters' doubt, and is not solved by a threshold."""
 
 import dataclasses
 

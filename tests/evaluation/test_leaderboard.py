@@ -12,6 +12,8 @@ from labutils.data import catalog
 from labutils.evaluation import draws, leaderboard
 from labutils.evaluation.evaluate import evaluate, leave_one_rater_out
 from labutils.evaluation.passport import describe_store, make_passport
+from labutils.evaluation.scores import METRICS as KNOWN
+from labutils.metrics.disagreement import rater_diversity
 from tests.discs import disc_store
 
 STORE = disc_store(8, split="validate")
@@ -74,10 +76,35 @@ def test_undefined_scores_are_null_and_come_back_as_nan():
 
 def test_the_page_shows_mean_interval_and_direction(table):
     lines = leaderboard.as_markdown(table, ["dice", "ged2_v"]).splitlines()
-    assert lines[0] == "| row | dice ↑ | ged2_v ↓ |"
+    assert lines[0] == "| row | Dice ↑ | GED², V ↓ |"
     assert len(lines) == 2 + 3
     cell = leaderboard.interval_of(table, "otsu", "dice")
     assert f"{cell.mean:.3f} [{cell.low:.3f},\N{NO-BREAK SPACE}{cell.high:.3f}]" in lines[-1]
+
+
+def test_every_metric_has_a_label_of_its_own():
+    assert len({metric.label for metric in KNOWN.values()}) == len(KNOWN)
+
+
+def test_the_floor_is_what_a_perfect_sampler_averages():
+    """Δ (1/S + 1/R) from the masks themselves: a silent rater is one of R, an absent one is not, one alone has no Δ."""
+    store = disc_store(8, split="validate")
+    store.masks[0, 0] = store.masks[1, 2] = store.masks[2, 1:] = 0
+    store.present[1, 2] = store.present[2, 1] = store.present[2, 2] = False
+    metrics = ["ged2_v", "ged2_u", "hungarian_iou"]
+    table = leaderboard.make_table(
+        [row("blank", draws.blank(2))], store, title="t", samples=4, resamples=50, metrics=metrics
+    )
+    batch = store.batch(range(len(store)))
+    delta = rater_diversity(batch.masks.bool(), batch.present, estimator="U").numpy()
+    expected = delta * (1 / 4 + 1 / batch.present.sum(dim=1).numpy())
+    floor = leaderboard.floor(table)
+    assert floor.mean == pytest.approx(np.nanmean(expected), abs=1e-5)
+    assert floor.low < floor.mean < floor.high
+    assert floor.undefined == 1
+    assert 0 < floor.mean < leaderboard.interval_of(table, "blank", "ged2_v").mean
+    with pytest.raises(DataError, match="keeps no 'ged2_v' by case for 'blank'"):
+        leaderboard.floor({**table, "values": {}})
 
 
 def test_two_rows_of_one_name_are_refused():
