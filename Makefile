@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf test check lab bench mlflow clean
+.PHONY: help setup book pdf screenshot test check lab bench mlflow clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ book: $(STAMP) ## run every chapter and build the HTML book; prints its path
 pdf: book ## print the book into one file, _build/book.pdf; needs Chromium or Chrome
 	@echo "pdf: printing the pages"
 	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python -m book.pdf
+
+screenshot: book ## take the picture in README.md anew, .github/landing.png; needs Chromium or Chrome
+	@LABUTILS_BUDGET=$(LABUTILS_BUDGET) $(BIN)/python -m book.screenshot
 
 test: book ## build the book, run the tests and every chapter in the smoke budget; SLOW=1 adds the slow tests
 	@echo "test: running the tests$(if $(SLOW),, (without the slow ones))"

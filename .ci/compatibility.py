@@ -1,4 +1,7 @@
-"""Write a page in Markdown: the versions installed here beside the pinned ones, and how the tests went with them."""
+"""Write a page in Markdown: the versions installed here beside the pinned ones, and how book and tests went with them.
+
+usage: python .ci/compatibility.py REPORT BOOK     a JUnit report; how the build of the book ended, e.g. success
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,19 @@ def outcome(report: Path) -> tuple[str, list[str]]:
     return text, [f"{case.get('classname')}.{case.get('name')}" for case in bad]
 
 
-def page(report: Path) -> str:
-    """The whole page."""
+def page(report: Path, book: str) -> str:
+    """The whole page, from a JUnit report and the outcome of the step that builds the book."""
     pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
     pinned = {normalized(name): version for name, version in pinned.items()}
     installed = {normalized(d.metadata["Name"]): d.version for d in importlib.metadata.distributions()}
+    built = "The book was built." if book == "success" else "The book could not be built."
     sentence, failed = outcome(report)
-    lines = ["# Newest versions", "", f"Python {platform.python_version()} on {platform.system()}. {sentence}", ""]
+    lines = [
+        "# Newest versions",
+        "",
+        f"Python {platform.python_version()} on {platform.system()}. {built} {sentence}",
+        "",
+    ]
     lines += ["| package | pinned | here |", "|---|---|---|"]
     lines += [f"| {name} | {pinned.get(name, '')} | {installed.get(name, 'missing')} |" for name in direct_names()]
     if failed:
@@ -51,4 +60,4 @@ def page(report: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(Path(sys.argv[1])))
+    sys.stdout.write(page(Path(sys.argv[1]), sys.argv[2]))

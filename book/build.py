@@ -4,6 +4,9 @@ Jupyter Book keeps the outputs of chapters it has run and does not notice that t
 or the budget changed; nor does it write pages again when a style or script changed. This script keeps two keys beside
 the build: when that of the chapters differs, all of them run again; when that of the pages differs, all are written
 again from the outputs that were kept. Where neither differs there is nothing to do.
+
+Pages are made in a folder of their own and take the place of those before once all of them are whole: a build that
+fails leaves the pages of the last one that did not, with their key, by which nothing takes them for the present book.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ from labutils.core.runtime import budget, data_root
 
 # what chapters depend on besides their own text, and what pages depend on besides the outputs of chapters
 CHAPTERS = ("labutils/**/*", "results/**/*", "book/*.py", "book/_ext/**/*", "constraints.txt", "_config.yml")
-PAGES = ("book/**/*", "nbs/*.ipynb")
+PAGES = ("book/**/*", "nbs/*.ipynb", "CITATION.cff")
+WORK = Path("_build/work")  # where Jupyter Book makes a _build of its own
+CACHE = WORK / "_build" / ".jupyter_cache"  # the outputs of chapters
+MADE = ("html", "times.json", "pages.key", "book.pdf")  # below _build: the last book that was made whole
 
 
 def digest_of(root: Path, patterns: tuple[str, ...], *words: str) -> str:
@@ -84,25 +90,32 @@ def only_one(root: Path) -> Iterator[None]:
         yield
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that it holds, where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def discard_what_changed(root: Path) -> None:
-    """Remove the pages, which are made again, and the outputs of chapters if they were made with another key."""
+    """Remove what an earlier build left behind; outputs of chapters stay if they have the present key, a book stays."""
     build, key = root / "_build", chapter_key(root)
     stamp = build / "chapters.key"
-    kept = {"lock"}
-    if stamp.is_file() and stamp.read_text() == key:
-        kept |= {"chapters.key", ".jupyter_cache"}
+    same = stamp.is_file() and stamp.read_text() == key
     for path in build.iterdir():
-        if path.is_dir() and path.name not in kept:
-            shutil.rmtree(path)
-        elif path.name not in kept:
-            path.unlink()
+        if path.name not in {"lock", "work", "chapters.key", *MADE}:
+            remove(path)
+    for path in (root / WORK / "_build").glob("*"):
+        if path != root / CACHE or not same:
+            remove(path)
     stamp.write_text(key)
 
 
 def run_jupyter_book(root: Path) -> int:
     """Run Jupyter Book with warnings as errors and give its exit status; its output goes to ``_build/build.log``."""
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--config", "_config.yml"]
-    command += ["--toc", "book/_toc.yml", "-W", "--keep-going"]
+    command += ["--toc", "book/_toc.yml", "--path-output", str(WORK), "-W", "--keep-going"]
     # one thread: the same numbers on every machine, and no waiting for a core that something else has taken
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
     environment = {**threads, **os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -113,25 +126,36 @@ def run_jupyter_book(root: Path) -> int:
 
 
 def show_failure(root: Path) -> None:
-    """Print what went wrong, and remove the pages: a page with a failed cell must not be mistaken for the book."""
-    build = root / "_build"
+    """Print what went wrong, and remove the pages of this build: one with a failed cell is none of the book."""
+    build, pages = root / "_build", root / WORK / "_build" / "html"
     log = (build / "build.log").read_text(errors="replace").splitlines()
     named = [line for line in log if "WARNING" in line or "ERROR" in line]
     print("\n".join(named or log[-30:]), file=sys.stderr)
-    for report in sorted(build.glob("html/reports/**/*.err.log")):
+    for report in sorted(pages.glob("reports/**/*.err.log")):
         print(f"--- {report.name}\n{report.read_text()[-3000:]}", file=sys.stderr)
-    shutil.rmtree(build / "html", ignore_errors=True)
+    remove(pages)
     print(f"book: not built; the messages are above, the whole log is {build / 'build.log'}", file=sys.stderr)
+    if (build / "html").exists():
+        print(f"book: the pages in {build / 'html'} are those of before", file=sys.stderr)
+
+
+def publish(root: Path, key: str) -> None:
+    """Put the pages just made in the place of those before; they are current once their key is written."""
+    build = root / "_build"
+    for name in reversed(MADE):  # the key before the pages: at no time does it stand beside others
+        remove(build / name)
+    (root / WORK / "_build" / "html").rename(build / "html")
+    (build / "times.json").write_text(json.dumps(chapter_seconds(root), indent=1) + "\n")
+    (build / "pages.key").write_text(key)
 
 
 def chapter_seconds(root: Path) -> dict[str, float]:
     """How long each chapter of the table of contents last took to run, in seconds, by its file name."""
     from jupyter_cache import get_cache
 
-    folder = root / "_build" / ".jupyter_cache"
-    if not folder.exists():
+    if not (root / CACHE).exists():
         return {}
-    newest = sorted(get_cache(folder).list_cache_records(), key=lambda record: record.created)
+    newest = sorted(get_cache(root / CACHE).list_cache_records(), key=lambda record: record.created)
     seconds = {Path(record.uri).stem: round(record.data.get("execution_seconds", 0.0), 1) for record in newest}
     return {name: seconds[name] for name in sorted(seconds) if (root / "nbs" / f"{name}.ipynb").exists()}
 
@@ -145,8 +169,7 @@ def build(root: Path) -> int:
     if status := run_jupyter_book(root):
         show_failure(root)
         return status
-    (root / "_build" / "times.json").write_text(json.dumps(chapter_seconds(root), indent=1) + "\n")
-    (root / "_build" / "pages.key").write_text(key)
+    publish(root, key)
     return 0
 
 

@@ -5,7 +5,6 @@ usage: python -m book.pdf [--root FOLDER]
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -17,23 +16,17 @@ from pypdf import PageObject, PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from book.browser import NoBrowserError, open_browser
-from book.build import is_current, only_one
+from book.browser import open_browser, open_page, run_on_book
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 MARGINS = dict.fromkeys(("top", "right", "bottom", "left"), "16mm")
 PAPER = {"format": "A4", "margin": MARGINS, "scale": 0.8, "print_background": True}  # code of 88 columns fits
-# a widget stands in its place when the host of widgets has put an element before the script that describes it
-READY = """() => document.readyState === "complete"
-  && [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')]
-     .every(script => script.previousElementSibling?.firstElementChild?.childElementCount)"""
 UNFOLD = """async () => {
   document.querySelectorAll("details").forEach(details => { details.open = true; });
   document.querySelectorAll(".toggle-hidden").forEach(item => item.classList.remove("toggle-hidden"));
-  await window.MathJax?.startup?.promise;
-  await document.fonts.ready;
+  await document.fonts.ready; // of what was folded
   await Promise.all([...document.images].map(image => {
     image.loading = "eager";
     return image.decode().catch(() => {}); // one that cannot be decoded is printed as a browser shows it
@@ -67,16 +60,11 @@ def pages_in_order(toc: Path) -> list[str]:
 
 def print_page(browser: Browser, file: Path) -> Printed:
     """A built page as PDF: light, everything unfolded, explorers as they first stand."""
-    page = browser.new_page(color_scheme="light", viewport={"width": 1000, "height": 1400})
-    try:
-        page.goto(file.as_uri())
-        page.wait_for_function(READY)
+    with open_page(browser, file, color_scheme="light", viewport={"width": 1000, "height": 1400}) as page:
         page.evaluate(UNFOLD)
         page.emulate_media(media="print")
         title = page.evaluate(HEADING)
         return Printed(file, title, PdfReader(io.BytesIO(page.pdf(**PAPER))))
-    finally:
-        page.close()
 
 
 def join(printed: list[Printed]) -> PdfWriter:
@@ -140,23 +128,5 @@ def print_book(root: Path) -> Path:
     return target
 
 
-def main() -> int:
-    """Print the book under ``--root`` and say where it is; gives the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="top folder")
-    root = parser.parse_args().root.resolve()
-    with only_one(root):
-        if not is_current(root):
-            print("pdf: the pages are not those of the present files; run 'make book' first", file=sys.stderr)
-            return 1
-        try:
-            target = print_book(root)
-        except NoBrowserError as error:
-            print(f"pdf: {error}", file=sys.stderr)
-            return 1
-    print(f"pdf: open {target}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_on_book("pdf", __doc__.splitlines()[0], print_book))

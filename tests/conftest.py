@@ -54,3 +54,15 @@ def pytest_terminal_summary(terminalreporter):
         seconds = dict(report.user_properties).get("chapter_seconds")
         if seconds is not None:
             terminalreporter.write_line(f"chapter {report.nodeid.split('[')[-1].rstrip(']')}: {seconds:.1f} s")
+
+
+@pytest.fixture
+def installed_browser():
+    """Skips the test where there is no browser; in continuous integration it fails."""
+    from book.browser import NoBrowserError, open_browser
+
+    try:
+        with open_browser():
+            pass
+    except NoBrowserError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))

@@ -1,4 +1,4 @@
-"""`make book` on a toy book: a failing cell fails it, no page of it stays, and nothing old is shown."""
+"""`make book` on a toy book: a failing cell fails it, no page of it stays, and nothing old passes for the present."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from book import build as build_book
 
 ROOT = Path(__file__).resolve().parent.parent
 TOC = "format: jb-book\nroot: book/index\nchapters:\n- file: nbs/01_toy\n"
-CHAPTER = "_build/html/nbs/01_toy.html"
+INDEX, CHAPTER = "_build/html/index.html", "_build/html/nbs/01_toy.html"
+OUTPUT = "_build/work/_build/.jupyter_cache/output"
 OUTSIDE = re.compile(
     r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*"
 )  # fetched on opening a page
@@ -35,6 +36,7 @@ def toy(tmp_path, monkeypatch):
     for folder in ("_static", "_ext"):
         shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
     (tmp_path / "constraints.txt").write_text("")
+    (tmp_path / "CITATION.cff").write_text("version: 1\n")
     (tmp_path / "labutils" / "toy.py").write_text("ANSWER = 'forty-two'\n")
     (tmp_path / "book" / "_toc.yml").write_text(TOC)
     (tmp_path / "book" / "references.bib").write_text("")
@@ -106,13 +108,13 @@ CHANGES = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_chapters_run_again_when_something_changed(toy, monkeypatch, name):
     build_book.discard_what_changed(with_outputs(toy))
-    assert (toy / "_build" / ".jupyter_cache" / "output").exists()
+    assert (toy / OUTPUT).exists()
     CHANGES[name](toy, monkeypatch)
     build_book.discard_what_changed(toy)
-    assert not (toy / "_build" / ".jupyter_cache").exists()
+    assert not (toy / OUTPUT).exists()
 
 
-@pytest.mark.parametrize("path", ["book/index.md", "book/_static/book.css", "nbs/01_toy.ipynb"])
+@pytest.mark.parametrize("path", ["book/index.md", "book/_static/book.css", "nbs/01_toy.ipynb", "CITATION.cff"])
 def test_pages_alone_are_written_again_when_text_or_style_changed(toy, path):
     build_book.discard_what_changed(with_outputs(toy))
     pages, chapters = build_book.page_key(toy), build_book.chapter_key(toy)
@@ -120,24 +122,33 @@ def test_pages_alone_are_written_again_when_text_or_style_changed(toy, path):
     assert build_book.page_key(toy) != pages
     assert build_book.chapter_key(toy) == chapters
     build_book.discard_what_changed(toy)
-    assert (toy / "_build" / ".jupyter_cache" / "output").exists()
-    assert not (toy / "_build" / "html").exists()
+    assert (toy / OUTPUT).exists()
 
 
 def with_outputs(toy: Path) -> Path:
     """The toy as an earlier build with the present key left it: pages, and outputs of chapters."""
-    for folder in ("html", ".jupyter_cache"):
-        (toy / "_build" / folder).mkdir(parents=True)
+    for path, text in ((OUTPUT, "kept"), (INDEX, "a page")):
+        (toy / path).parent.mkdir(parents=True)
+        (toy / path).write_text(text)
     (toy / "_build" / "chapters.key").write_text(build_book.chapter_key(toy))
-    (toy / "_build" / ".jupyter_cache" / "output").write_text("kept")
-    (toy / "_build" / "html" / "index.html").write_text("a page")
     return toy
+
+
+def test_what_an_ended_build_left_behind_goes_and_the_book_stays(toy):
+    left = ["build.log", "work/_build/html/index.html", "work/_build/.doctrees/index", "jupyter_execute/01_toy"]
+    with_outputs(toy)
+    for path in left:
+        (toy / "_build" / path).parent.mkdir(parents=True, exist_ok=True)
+        (toy / "_build" / path).write_text("left behind")
+    build_book.discard_what_changed(toy)
+    assert [path for path in left if (toy / "_build" / path).exists()] == []
+    assert (toy / INDEX).read_text() == "a page"
 
 
 def test_outputs_of_another_key_are_thrown_away(toy):
     (with_outputs(toy) / "_build" / "chapters.key").unlink()
     build_book.discard_what_changed(toy)
-    assert not (toy / "_build" / ".jupyter_cache").exists()
+    assert not (toy / OUTPUT).exists()
 
 
 def test_pages_are_current_only_when_made_whole_from_what_is_there(toy):
@@ -152,20 +163,51 @@ def test_pages_are_current_only_when_made_whole_from_what_is_there(toy):
     assert not build_book.is_current(toy)
 
 
-def test_a_failed_build_is_not_current_though_one_before_was(toy, monkeypatch, capsys):
-    (with_outputs(toy) / "_build" / "pages.key").write_text(build_book.page_key(toy))
-    (toy / "book" / "index.md").write_text("# Other\n")
+def acted(monkeypatch, status, text="new"):
+    """Act Jupyter Book: it writes a page and ends with a status."""
 
-    def fail(root):
+    def run(root):
         (root / "_build" / "build.log").write_text("WARNING: planted")
-        return 3
+        (root / build_book.WORK / "_build" / "html").mkdir(parents=True)
+        (root / build_book.WORK / "_build" / "html" / "index.html").write_text(text)
+        return status
 
-    monkeypatch.setattr(build_book, "run_jupyter_book", fail)
+    monkeypatch.setattr(build_book, "run_jupyter_book", run)
+
+
+def test_new_pages_take_the_place_of_those_before(toy, monkeypatch):
+    acted(monkeypatch, 0, "old")
+    (toy / "_build").mkdir()
+    assert build_book.build(toy) == 0
+    (toy / "_build" / "book.pdf").write_text("the old pages")
+    (toy / "book" / "index.md").write_text("# Other\n")
+    acted(monkeypatch, 0)
+    assert build_book.build(toy) == 0
+    assert (toy / INDEX).read_text() == "new"
+    assert not (toy / "_build" / "book.pdf").exists()
+    assert build_book.is_current(toy)
+
+
+def test_a_failed_build_leaves_the_pages_of_before_and_says_that_they_are(toy, monkeypatch, capsys):
+    acted(monkeypatch, 0, "old")
+    (toy / "_build").mkdir()
+    assert build_book.build(toy) == 0
+    (toy / "book" / "index.md").write_text("# Other\n")
+    acted(monkeypatch, 3, "with a failed cell")
     assert build_book.build(toy) == 3
-    assert "planted" in capsys.readouterr().err
-    (toy / "_build" / "html").mkdir()
-    (toy / "_build" / "html" / "index.html").write_text("left behind")
+    said = capsys.readouterr().err
+    assert "planted" in said
+    assert f"the pages in {toy / '_build' / 'html'} are those of before" in said
+    assert [path.read_text() for path in (toy / "_build").rglob("index.html")] == ["old"]
     assert not build_book.is_current(toy)
+
+
+def test_a_failed_build_with_none_before_leaves_no_page(toy, monkeypatch, capsys):
+    (toy / "_build").mkdir()
+    acted(monkeypatch, 3)
+    assert build_book.build(toy) == 3
+    assert "of before" not in capsys.readouterr().err
+    assert list((toy / "_build").rglob("index.html")) == []
 
 
 def test_a_circle_of_links_in_the_data_is_walked_once(toy):
@@ -222,7 +264,7 @@ def test_a_failing_cell_fails_the_book_every_time(toy):
         done = build(toy)
         assert done.returncode != 0, done.stdout
         assert "ZeroDivisionError" in done.stderr
-        assert not (toy / "_build" / "html").exists()
+        assert list((toy / "_build").rglob("01_toy.html")) == []
 
 
 @pytest.mark.slow

@@ -1,16 +1,11 @@
-"""The printed book, on pages written by hand: order, bookmarks, what is unfolded, where links lead; the browser."""
+"""The printed book, on pages written by hand: order, bookmarks, what is unfolded, where links lead."""
 
 from __future__ import annotations
-
-import os
-import sys
-from types import SimpleNamespace
 
 import pytest
 from pypdf import PdfReader
 
 from book import pdf
-from book.browser import NoBrowserError, find_browser, open_browser
 
 TOC = """
 format: jb-book
@@ -36,19 +31,15 @@ STYLE = "<style>.toggle-hidden p { display: none }</style>"
 
 
 @pytest.fixture
-def toy(tmp_path):
-    """A built book, and the browser it is printed with; a skip where none is installed."""
+def toy(tmp_path, installed_browser):
+    """A built book, where there is a browser to print it with."""
     for name, body in PAGES.items():
         page = tmp_path / "_build" / "html" / f"{name}.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(f"<!doctype html><title>{name}</title>{STYLE}{body}")
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "_toc.yml").write_text(TOC)
-    try:
-        with open_browser():
-            return tmp_path
-    except NoBrowserError as error:
-        pytest.skip(str(error))
+    return tmp_path
 
 
 def test_pages_come_in_reading_order(tmp_path):
@@ -76,48 +67,3 @@ def test_a_page_that_is_not_built_is_named_and_nothing_is_printed(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"book/index\.html is not built"):
         pdf.print_book(tmp_path)
     assert not (tmp_path / "_build").exists()
-
-
-def test_old_pages_are_not_printed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["pdf", "--root", str(tmp_path)])
-    assert pdf.main() == 1
-    assert "run 'make book' first" in capsys.readouterr().err
-
-
-@pytest.fixture
-def bare(tmp_path, monkeypatch):
-    """A computer without a browser; programs can be put into the folder it gives, which is its whole path."""
-    monkeypatch.delenv("LABUTILS_BROWSER", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("book.browser.PLACES", ())
-    return tmp_path
-
-
-def program(folder, name):
-    path = folder / name
-    path.write_text("#!/bin/sh\n")
-    path.chmod(0o755)
-    return path
-
-
-def playwright_with(path):
-    return SimpleNamespace(chromium=SimpleNamespace(executable_path=os.fspath(path)))
-
-
-def test_browsers_are_taken_in_order(bare, monkeypatch):
-    playwright = playwright_with(program(bare, "own"))
-    assert find_browser(playwright) == bare / "own"
-    assert find_browser(playwright_with(program(bare, "google-chrome"))) == bare / "google-chrome"
-    program(bare, "chromium")
-    assert find_browser(playwright) == bare / "chromium"
-    monkeypatch.setenv("LABUTILS_BROWSER", str(program(bare, "mine")))
-    assert find_browser(playwright) == bare / "mine"
-
-
-def test_without_a_browser_one_sentence_says_what_to_do(bare, monkeypatch):
-    with pytest.raises(NoBrowserError, match="install chromium or google-chrome, or run 'playwright install chromium'"):
-        find_browser(playwright_with(bare / "missing"))
-    monkeypatch.setenv("LABUTILS_BROWSER", "firefly")
-    program(bare, "chromium")
-    with pytest.raises(NoBrowserError, match="LABUTILS_BROWSER is firefly, which is no program"):
-        find_browser(playwright_with(bare / "missing"))

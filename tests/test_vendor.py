@@ -1,9 +1,12 @@
-"""The third-party files of the pages are those that vendor.sha256 lists, and what the settings ask for is there."""
+"""The third-party files of the pages are those that vendor.sha256 lists; the script that fetches them breaks none."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,62 @@ def test_the_widget_script_has_the_version_of_the_package():
     script = (STATIC / "vendor.sh").read_text()
     pins = (ROOT / "constraints.txt").read_text().split()
     assert f"anywidget=={re.search(r'^ANYWIDGET=([0-9.]+)', script, flags=re.MULTILINE)[1]}" in pins
+
+
+# Acts npm: files of the names that the script looks for, each with the same words in it.
+NPM = """#!/bin/sh
+[ "$1" = install ] || exit 0
+put() { for file; do mkdir -p "node_modules/$(dirname "$file")" && echo "$WORDS" >"node_modules/$file"; done; }
+put mathjax/LICENSE mathjax/es5/tex-mml-chtml.js
+put mathjax/es5/output/chtml/fonts/woff-v2/a mathjax/es5/input/tex/extensions/a
+put requirejs/require.js anywidget/dist/index.js anywidget/LICENSE @jupyter-widgets/base7/LICENSE
+put @jupyter-widgets/html-manager/dist/embed-amd.js @jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt
+put @jupyter-widgets/html-manager/dist/1551f4f60c37af51121f.woff2
+put @jupyter-widgets/html-manager/dist/7a3337626410ca2f4071.woff2
+[ -n "$BREAKS" ] || put @fortawesome/fontawesome-free/LICENSE.txt
+"""
+
+
+@pytest.fixture
+def fetch(tmp_path, monkeypatch):
+    """Runs a copy of the script in `tmp_path`, with an npm that gives files of some words, or breaks off."""
+    npm = tmp_path / "bin" / "npm"
+    license = tmp_path / "vendor" / "widgets" / "licenses" / "requirejs.txt"
+    for path, text in ((npm, NPM), (license, "by hand")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    npm.chmod(0o755)
+    shutil.copy(STATIC / "vendor.sh", tmp_path)
+    monkeypatch.setenv("PATH", f"{npm.parent}:{os.environ['PATH']}")
+
+    def run(words: str, *options: str, breaks: str = "") -> int:
+        environment = {**os.environ, "WORDS": words, "BREAKS": breaks}
+        command = ["sh", tmp_path / "vendor.sh", *options]
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+
+    return run
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, but for the program that is acted."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "bin")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_the_script_replaces_the_files_by_those_it_recorded(fetch, tmp_path):
+    assert fetch("first", "--record") == 0
+    (tmp_path / "vendor" / "gone.js").touch()
+    assert fetch("first") == 0
+    assert differences(tmp_path / "vendor", listed((tmp_path / "vendor.sha256").read_text())) == []
+    assert (tmp_path / "vendor" / "widgets" / "require.js").read_text() == "first\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "vendor", "vendor.sh", "vendor.sha256"}
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "breaks"), [("other", (), ""), ("first", (), "yes"), ("other", ("--record",), "yes")]
+)
+def test_a_failure_leaves_the_files_as_they_were(fetch, tmp_path, words, options, breaks):
+    assert fetch("first", "--record") == 0
+    before = held(tmp_path)
+    assert fetch(words, *options, breaks=breaks) != 0
+    assert held(tmp_path) == before

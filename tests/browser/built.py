@@ -48,6 +48,8 @@ class Parsed(HTMLParser):
         ids: every ``id``, as often as it occurs.
         links: (tag, address) of everything that refers to something.
         images: the attributes of each ``<img>``.
+        captions: the text of each ``<figure>``'s caption, "" without one.
+        framed: for each image, the place in `captions` of the figure it stands in, None outside of figures.
         classes: every class name.
         text: what a reader sees, without scripts and styles.
         embedded: (type, content) of each ``<script>`` that has a type.
@@ -58,11 +60,14 @@ class Parsed(HTMLParser):
         self.ids: list[str] = []
         self.links: list[tuple[str, str]] = []
         self.images: list[dict[str, str]] = []
+        self.captions: list[str] = []
+        self.framed: list[int | None] = []
         self.classes: set[str] = set()
         self.embedded: list[tuple[str, str]] = []
         self._text: list[str] = []
         self._hidden: str | None = None  # script or style, while inside
         self._type = ""
+        self._inside: set[str] = set()  # figure, figcaption
         self.feed(html)
         self.close()
 
@@ -77,17 +82,25 @@ class Parsed(HTMLParser):
             self.ids.append(given["id"])
         if tag == "img":
             self.images.append(given)
+            self.framed.append(len(self.captions) - 1 if "figure" in self._inside else None)
+        if tag == "figure":
+            self.captions.append("")
+        if tag in ("figure", "figcaption"):
+            self._inside.add(tag)
         self.links += [(tag, given[name]) for name in ("href", "src", "poster") if name in given]
         if tag in ("script", "style"):
             self._hidden, self._type = tag, given.get("type", "")
 
     def handle_endtag(self, tag: str) -> None:
+        self._inside.discard(tag)
         if tag == self._hidden:
             self._hidden = None
 
     def handle_data(self, data: str) -> None:
         if self._hidden is None:
             self._text.append(data)
+            if {"figure", "figcaption"} <= self._inside:
+                self.captions[-1] += data
         elif self._type:
             self.embedded.append((self._type, data))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import sync_playwright
 
-from book.browser import OPTIONS, NoBrowserError, find_browser
+from book.browser import NoBrowserError, find_browser, options
 from book.build import is_current
 from labutils.explore.core import as_html
 from tests.browser.built import HTML, ROOT
@@ -26,7 +26,7 @@ def browser():
             path = find_browser(playwright)
         except NoBrowserError as error:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-        with playwright.chromium.launch(executable_path=path, args=[*OPTIONS, NO_NAMES]) as browser:
+        with playwright.chromium.launch(executable_path=path, args=[*options(), NO_NAMES]) as browser:
             yield browser
 
 

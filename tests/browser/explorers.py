@@ -13,12 +13,10 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 ANSWER_MS = 500  # a redraw comes within milliseconds; each control has four tries
 SMALLEST_PX = 24  # of a control that a finger has to hit
-SIGHT = """root => [root.dataset.state,
-  [...root.querySelectorAll('canvas')].map(one => one.toDataURL()).join() || root.innerHTML]"""
+PIXELS = "[...root.querySelectorAll('canvas')].map(one => one.toDataURL()).join() || root.innerHTML"
+LOOK = f"root => {{ root.before = [root.dataset.state, {PIXELS}]; }}"  # kept on the page: pixels are many
 REACH = "one => Math.max(...[one, ...(one.labels ?? [])].map(part => part.getBoundingClientRect().height))"
-ANSWERED = (
-    f"([root, state, pixels]) => {{ const now = ({SIGHT})(root); return now[0] !== state && now[1] !== pixels; }}"
-)
+ANSWERED = f"root => root.dataset.state !== root.before[0] && ({PIXELS}) !== root.before[1]"
 UNMARKED = "root => [...root.querySelectorAll('input, select, button')].filter(one => !one.dataset.control).length"
 
 
@@ -60,10 +58,10 @@ def answers(explorer: Locator, control: Locator, move_by: Callable[[Locator, int
     for move in (0, 1):
         if not control.is_enabled():
             return False
-        before = explorer.evaluate(SIGHT)
+        explorer.evaluate(LOOK)
         try:
             move_by(control, move)
-            page.wait_for_function(ANSWERED, arg=[explorer.element_handle(), *before], timeout=ANSWER_MS)
+            page.wait_for_function(ANSWERED, arg=explorer.element_handle(), timeout=ANSWER_MS)
         except PlaywrightTimeoutError:
             continue
         return True

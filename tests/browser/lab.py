@@ -1,4 +1,4 @@
-"""A real JupyterLab on this computer alone, with every folder its own, and a notebook open in it."""
+"""A real JupyterLab as `make lab` starts it, with every folder its own, and a notebook open in it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,11 @@ PRIVATE = {
     "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
     "IPYTHONDIR": "ipython",
 }
-SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight are on the page as well
-}
+SHIPPED = ROOT / "book" / "jupyter" / "jupyter_lab_config.py"
 # the promise of a command is not handed out: one that runs a notebook ends when the notebook does
 COMMAND = "name => { window.jupyterapp.commands.execute(name); }"
 # asked of the kernel itself: what the window shows says idle before there is one, and running then asks for a kernel
 IDLE = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-
-
-def _write_settings(folder: Path) -> None:
-    for name, values in SETTINGS.items():
-        path = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
 
 
 def _address(process: subprocess.Popen[bytes], runtime: Path, token: str, log: Path) -> str:
@@ -59,22 +49,26 @@ def _address(process: subprocess.Popen[bytes], runtime: Path, token: str, log: P
 
 
 @contextmanager
-def jupyter_lab(notebooks: Path, home: Path) -> Iterator[str]:
-    """The address, with its token, of a JupyterLab that shows `notebooks` and keeps its own files under `home`."""
+def jupyter_lab(top: Path, home: Path) -> Iterator[str]:
+    """The address, with its token, of a JupyterLab with the book's settings that opens the first chapter.
+
+    Args:
+        top: what it shows in place of the repository: a folder with `nbs`.
+        home: where it keeps its own files.
+    """
     token, log = secrets.token_hex(16), home / "lab.log"
+    home.mkdir()
     folders = {name: str(home / folder) for name, folder in PRIVATE.items()}
-    _write_settings(home / "settings")
-    command = [Path(sys.executable).with_name("jupyter-lab"), "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    command += ["--ServerApp.port=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={notebooks}"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    command += ["--LabApp.extension_manager=readonly", "--expose-app-in-browser"]
+    command = [Path(sys.executable).with_name("jupyter-lab"), f"--config={SHIPPED}", "--no-browser", "--allow-root"]
+    command += ["--ServerApp.port=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={top}"]
+    command += ["--expose-app-in-browser"]  # for the test to run commands of the menu
     environment = {**os.environ, **folders, "LABUTILS_BUDGET": "smoke", "PYTHONPATH": str(ROOT)}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            yield f"{_address(process, home / 'runtime', token, log)}/lab?token={token}"
+            yield f"{_address(process, home / 'runtime', token, log)}/?token={token}"
         finally:
             _end(process)
 
@@ -89,10 +83,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def open_notebook(page: Page, address: str, name: str) -> None:
-    """Open a notebook in JupyterLab and wait for its kernel."""
-    lab, _, token = address.partition("?")
-    page.goto(f"{lab}/tree/{name}?{token}")
+def open_lab(page: Page, address: str) -> None:
+    """Open JupyterLab, which opens a notebook, and wait for its kernel."""
+    page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=RUN_MS)
     page.wait_for_function(IDLE, timeout=RUN_MS)
 

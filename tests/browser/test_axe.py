@@ -23,10 +23,12 @@ KNOWN = {
         ".sig > dl",
     ): "Sphinx sets a signature of several lines as definitions without terms.",
 }
-MOST_ALIKE = 12  # entries of an API page that are looked at: they are made alike
+MOST_ALIKE = 12  # entries of an API page and of the index that are looked at: they are made alike
 # The same kind of token has the same colors wherever it stands in code: one of each is looked at, not thousands.
 ONE_OF_EACH = """most => {
-  for (const entry of [...document.querySelectorAll('dl.py')].slice(most)) entry.remove();
+  for (const kind of ['dl.py', '.genindextable li']) {
+    for (const entry of [...document.querySelectorAll(kind)].slice(most)) entry.remove();
+  }
   const seen = new Set();
   for (const token of document.querySelectorAll('.highlight pre span[class]')) {
     if (seen.has(token.className) && !token.firstElementChild) token.replaceWith(...token.childNodes);

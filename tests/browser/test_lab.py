@@ -9,21 +9,11 @@ import nbformat
 import pytest
 
 from tests.browser.built import ROOT
-from tests.browser.lab import jupyter_lab, open_notebook, run_all, run_last
+from tests.browser.lab import jupyter_lab, open_lab, run_all, run_last
 from tests.browser.visits import Record
 
 CHAPTER = ROOT / "nbs" / "01_one-image-many-truths.ipynb"
-# What Python holds of the explorers: the value of each that anywidget carries, else those of the sliders.
-READ = """
-import json
-from anywidget import AnyWidget
-from ipywidgets import IntSlider
-from ipywidgets.widgets.widget import _instances
-
-carried = [one.value for one in _instances.values() if isinstance(one, AnyWidget)]
-sliders = [one.value for one in _instances.values() if isinstance(one, IntSlider)]
-print(json.dumps(carried or sliders))
-"""
+READ = "import json\nprint(json.dumps([type(raters).__name__, raters.value]))"  # the chapter's explorer
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 
 
@@ -34,7 +24,7 @@ def chapter(tmp_path):
     notebook.cells.append(nbformat.v4.new_code_cell(READ))
     (tmp_path / "nbs").mkdir()
     nbformat.write(notebook, tmp_path / "nbs" / CHAPTER.name)
-    return tmp_path / "nbs" / CHAPTER.name
+    return tmp_path / "nbs" / CHAPTER.name  # the one that the book's settings open
 
 
 @pytest.fixture
@@ -52,20 +42,21 @@ def failed_cells(path: Path) -> list[str]:
 
 
 def test_a_chapter_runs_and_python_reads_its_explorer(page, chapter, tmp_path):
-    with jupyter_lab(chapter.parent, tmp_path) as address:
-        record = Record(chapter.parent, address.partition("/lab")[0])
+    with jupyter_lab(tmp_path, tmp_path / "home") as address:
+        record = Record(tmp_path, address.partition("/?")[0])
         record.follow(page)
-        open_notebook(page, address, chapter.name)
+        open_lab(page, address)
         run_all(page)
         assert page.locator(ERRORS).all_inner_texts() == []
-        before = json.loads(run_last(page))
-        assert before
-        control = page.locator(".lu-explorer input[type=range], .jp-OutputArea-output [role=slider]").first
-        control.scroll_into_view_if_needed()
-        control.focus()
-        page.keyboard.press("ArrowRight")
-        after = json.loads(run_last(page))
-        assert after != before
+        kind, start = json.loads(run_last(page))
+        assert (kind, len(start["shown"])) == ("RatersExplorer", 4)
+        moved = start
+        for name, step in (("case", 1), ("threshold", -1)):  # each time it was out of sight, below it the last cell
+            control = page.locator(f".lu-explorer [data-control={name}]")
+            control.focus()
+            page.keyboard.press("ArrowRight" if step > 0 else "ArrowLeft")
+            moved = {**moved, name: moved[name] + step}
+            assert json.loads(run_last(page)) == [kind, moved]
         page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     assert failed_cells(chapter) == []
     assert record.external == []

@@ -14,7 +14,10 @@ from tests.browser.built import Parsed, listed, names, parsed
 TRACEBACK = "Traceback (most recent call last)"
 PATH_OF_AN_IMAGE = re.compile(r"\.(png|svg|webp|gif|jpe?g)$|^_images/", re.IGNORECASE)
 
+CAPTION = re.compile(r"\s*Fig\. [\d.]+\s+\w")  # a number and words
+
 pages = pytest.mark.parametrize("name", names())
+chapters = pytest.mark.parametrize("name", [name for name in listed() if name.startswith("nbs/")])
 
 
 def broken_links(path: Path, root: Path) -> list[str]:
@@ -34,13 +37,28 @@ def broken_links(path: Path, root: Path) -> list[str]:
     return found
 
 
+def undescribed(image: dict[str, str]) -> bool:
+    """Whether an image has no alternative text, or its file's name for one."""
+    alt = image.get("alt", "").strip()
+    return not alt or bool(PATH_OF_AN_IMAGE.search(alt)) or alt == Path(image.get("src", "")).stem
+
+
+def bare_images(page: Parsed) -> list[str]:
+    """What is missing where a chapter shows an image: a figure around it with a numbered caption, a description."""
+    found = [] if page.images else ["no image at all"]
+    for image, place in zip(page.images, page.framed, strict=True):
+        source = image.get("src", "")[:80]
+        if place is None or not CAPTION.match(page.captions[place]):
+            found.append(f"an image without a caption: {source}")
+        if undescribed(image):
+            found.append(f"an image without a description: {source}")
+    return found
+
+
 def faults(page: Parsed) -> list[str]:
     """What is wrong inside one page: an id that stands twice, an image that nobody described, a failed cell."""
     found = [f"the id {one} stands {count} times" for one, count in Counter(page.ids).items() if count > 1]
-    for image in page.images:
-        alt = image.get("alt", "").strip()
-        if not alt or PATH_OF_AN_IMAGE.search(alt):
-            found.append(f"an image without a description: {image.get('src', '')[:80]}")
+    found += [f"an image without a description: {one.get('src', '')[:80]}" for one in page.images if undescribed(one)]
     if TRACEBACK in page.text or {"traceback", "stderr"} & page.classes:
         found.append("the output of a failed cell")
     return found
@@ -54,6 +72,11 @@ def test_every_link_leads_somewhere(book, name):
 @pages
 def test_a_page_is_whole(book, name):
     assert faults(parsed(book / f"{name}.html")) == []
+
+
+@chapters
+def test_every_image_of_a_chapter_has_a_caption_and_a_description(book, name):
+    assert bare_images(parsed(book / f"{name}.html")) == []
 
 
 def test_every_listed_page_is_looked_at(book):
@@ -76,6 +99,26 @@ def test_every_listed_page_is_looked_at(book):
 def test_a_planted_fault_is_found(planted, expected):
     found = " ".join(faults(Parsed(planted)))
     assert (expected in found) if expected else (found == "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", []),
+        ("Fig. 1", "", ["an image without a caption: a.png"]),
+        ("of discs", "", ["an image without a caption: a.png"]),
+        ("figcaption", "p", ["an image without a caption: a.png"]),
+        ("figure", "div", ["an image without a caption: a.png"]),
+        ("A disc", "a.png", ["an image without a description: a.png"]),
+        ("A disc", "a", ["an image without a description: a.png"]),
+        ("<img alt='A disc' src='a.png'>", "", ["no image at all"]),
+    ],
+)
+def test_a_planted_bare_image_is_found(old, new, expected):
+    well = (
+        "<figure><a><img alt='A disc' src='a.png'></a><figcaption><p>Fig. 1 <b>of discs</b></p></figcaption></figure>"
+    )
+    assert bare_images(Parsed(f"{well.replace(old, new) if old else well}<p>Fig. 2 of nothing</p>")) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tests.browser.built import listed, names, parsed
 from tests.browser.visits import HEIGHT, PHONE, Record
@@ -102,6 +102,29 @@ def test_dark_mode_leaves_images_alone(visit, name):
     assert altered == []
     assert light.std() > 0
     np.testing.assert_array_equal(dark, light)
+
+
+def arrows(page: Page, picture: Locator) -> list[bool]:
+    """Whether an arrow is seen above the left and above the right end of what is shown of a picture."""
+    box = picture.bounding_box()
+    strip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": 12}
+    shot = cv2.imdecode(np.frombuffer(page.screenshot(clip=strip), np.uint8), cv2.IMREAD_GRAYSCALE)
+    return [bool(np.ptp(end) > 60) for end in (shot[:, :48], shot[:, -48:])]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone_arrows_point_to_the_rest_of_a_picture(visit, theme):
+    with visit(with_images()[0], width=PHONE, theme=theme) as (page, _):
+        page.add_style_tag(content=STILL)
+        wide = page.locator("article figure > a").first
+        wide.scroll_into_view_if_needed()
+        hidden = wide.evaluate("one => one.scrollWidth - one.clientWidth")
+        assert hidden > 100
+        seen = []
+        for place in (0, hidden // 2, hidden):
+            wide.evaluate("(one, place) => { one.scrollLeft = place; }", place)
+            seen.append(arrows(page, wide))
+        assert seen == [[False, True], [True, True], [True, False]]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,15 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
+from book.browser import SETTLED
 from tests.browser.built import SHARED, parsed
 
 WIDE, PHONE = 1280, 390  # CSS pixels
 HEIGHT = 900
 WAIT_MS = 15_000
-QUIET = """async () => {
-  await window.MathJax?.startup?.promise;
-  await document.fonts.ready;
-}"""
 ALIVE = """wanted => {
   const explorers = [...document.querySelectorAll('.lu-explorer')];
   return explorers.length >= wanted && explorers.every(one => one.dataset.state);
@@ -132,7 +129,7 @@ class Visitor:
         record.follow(page)
         try:
             page.goto(f"{record.address}/{name}.html{'?' if query else ''}{query}")
-            page.evaluate(QUIET)
+            page.evaluate(SETTLED)
             page.wait_for_function(ALIVE, arg=parsed(self.folder / f"{name}.html").explorers())
             page.wait_for_load_state("networkidle")
             yield page, record
