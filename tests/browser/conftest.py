@@ -18,9 +18,12 @@ from tests.browser.visits import ALIVE, Visitor, served
 NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A headless browser; without one, tests are skipped, in continuous integration they fail."""
+    """A headless browser; without one, tests are skipped, in continuous integration they fail.
+
+    It is closed with its module, as no other can be opened beside it: those that print the book open their own.
+    """
     with sync_playwright() as playwright:
         try:
             path = find_browser(playwright)
@@ -38,7 +41,7 @@ def book():
     return HTML
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visit(browser, book):
     """Opens pages of the book: ``with visit(name, mode) as (page, record)``."""
     with served(book) as address:

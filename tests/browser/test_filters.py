@@ -175,7 +175,7 @@ def test_the_ninth_rater_and_those_after_are_drawn(candidates, opened):
     with opened(FilterExplorer(crowded)) as page:
         said = page.locator("canvas").first.get_attribute("aria-label")
         assert "3 of the nodule's 10 outlines" in said
-        assert page.locator(".lu-caption").first.text_content().endswith("drew: 1 8 10")
+        assert page.locator(".lu-caption").first.text_content().endswith("outlines: 1 8 10")
         assert state(page)["verdict"] == "merged"
 
 
