@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.book.reading import text
+
 PAGES = {
     "index.md": "# Site\n\n```{toctree}\ntypes\nchecks\nevaluate\nbootstrap\n```\n",
     "types.md": "# types\n\n```{eval-rst}\n.. automodule:: labutils.core.types\n```\n",
@@ -18,10 +20,6 @@ PAGES = {
 @pytest.fixture(scope="module")
 def pages(site):
     return site(PAGES)
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
 
 
 def test_a_field_is_shown_with_its_comment(pages):

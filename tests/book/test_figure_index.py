@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.book.reading import text
+
 PIXEL = "<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>"
 LATER = """# Later
 
@@ -54,10 +56,6 @@ PAGES = {
 @pytest.fixture(scope="module")
 def pages(site):
     return site(PAGES)
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html)).strip()
 
 
 def lines(html: str) -> list[tuple[str, str]]:

@@ -41,22 +41,27 @@ def book():
     return HTML
 
 
+@contextmanager
+def visiting(browser, folder):
+    """Somebody who opens the pages of a folder, by http or from a file."""
+    with served(folder) as address:
+        visitor = Visitor(browser, folder, address)
+        yield visitor
+        visitor.close()
+
+
 @pytest.fixture(scope="module")
 def visit(browser, book):
     """Opens pages of the book: ``with visit(name, mode) as (page, record)``."""
-    with served(book) as address:
-        visitor = Visitor(browser, book, address)
+    with visiting(browser, book) as visitor:
         yield visitor
-        visitor.close()
 
 
 @pytest.fixture
 def visit_toy(browser, tmp_path):
     """Opens pages that a test wrote into its own folder."""
-    with served(tmp_path) as address:
-        visitor = Visitor(browser, tmp_path, address)
+    with visiting(browser, tmp_path) as visitor:
         yield visitor
-        visitor.close()
 
 
 @pytest.fixture
