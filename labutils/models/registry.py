@@ -11,6 +11,8 @@ from labutils.core.checks import require_choice
 from labutils.core.config import from_dict
 from labutils.models.base import Model
 from labutils.models.blocks import initialize
+from labutils.models.global_cm import GlobalCM, GlobalCMConfig
+from labutils.models.pixel_cm import PixelCM, PixelCMConfig
 from labutils.models.unet import UNet, UNetConfig
 
 
@@ -21,7 +23,11 @@ class Entry(NamedTuple):
     network: type[Model]
 
 
-MODELS: dict[str, Entry] = {"unet": Entry(UNetConfig, UNet)}
+MODELS: dict[str, Entry] = {
+    "unet": Entry(UNetConfig, UNet),
+    "global-cm": Entry(GlobalCMConfig, GlobalCM),
+    "pixel-cm": Entry(PixelCMConfig, PixelCM),
+}
 
 
 def make_config(name: str, settings: Mapping[str, Any] | None = None) -> Any:

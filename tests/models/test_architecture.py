@@ -13,8 +13,8 @@ from labutils.models.registry import MODELS, build, make_config
 from labutils.models.unet import UNetOutput
 from labutils.viz.architecture import architecture
 
-SMALL = {"unet": {"width": 4, "levels": 2}}
-OTHER = {"unet": {"width": 6, "levels": 4}}
+SMALL = {name: {"width": 4, "levels": 2} for name in MODELS}
+OTHER = {name: {"width": 6, "levels": 4} for name in MODELS}
 VIEWS = [(settings, shape) for settings in (SMALL, OTHER) for shape in ((1, 16, 16), (1, 13, 29), (1, 1, 1))]
 
 
