@@ -67,7 +67,7 @@ def labels_nll_mean(log_said: Tensor, masks: Tensor, present: Tensor) -> Tensor:
     return -chosen[present].mean()
 
 
-def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor) -> Tensor:
+def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True) -> Tensor:
     r"""Nats a label that a rater's errors cost when each rater errs like a coin, averaged over labels.
 
     With :math:`e_r = \mathrm{mean}(1 - p_{y_r})` the share of rater r's labels that the probabilities contradict, and
@@ -78,8 +78,9 @@ def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor) -> Tensor:
 
     Args:
         probs: float (B, K, H, W), summing to 1 over K.
-        masks: uint8 (B, R, H, W), class labels below K; rater r is the same person in every case.
+        masks: uint8 (B, R, H, W), class labels below K; those of absent raters are not read.
         present: bool (B, R), somebody in every case.
+        identified: False where raters are exchangeable: all of them share one coin, and the vote is a plain one.
     Returns:
         float32 scalar, 0 or more, at most log K where no rater errs more than by chance; lower is better.
     Raises:
@@ -89,9 +90,28 @@ def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor) -> Tensor:
     require_shape("masks", masks, "BRHW", **{letter: sizes[letter] for letter in "BHW"})
     require_shape("present", present, "BR", B=sizes["B"], R=masks.shape[1])
     agreed = probs.float()[:, None].expand(-1, masks.shape[1], -1, -1, -1).gather(2, masks.long()[:, :, None])[:, :, 0]
-    cases = present.sum(dim=0)
+    cases, wrong = present.sum(dim=0), ((1 - agreed).mean(dim=(2, 3)) * present).sum(dim=0)
+    if not identified:
+        cases, wrong = cases.sum()[None], wrong.sum()[None]
     seen = cases > 0
-    errors = ((1 - agreed).mean(dim=(2, 3)) * present).sum(dim=0)[seen] / cases[seen]
+    errors = wrong[seen] / cases[seen]
     errors = errors.clamp(1e-4, 1 - 1e-4)  # the slope stays finite where a rater is never contradicted
     length = torch.special.entr(errors) + torch.special.entr(1 - errors) + errors * math.log(sizes["K"] - 1)
     return (length * cases[seen]).sum() / cases.sum()
+
+
+def kl_normal(mean: Tensor, log_sigma: Tensor, other_mean: Tensor, other_log_sigma: Tensor) -> Tensor:
+    r"""KL divergence of one normal number from another, in nats, one for each entry.
+
+    :math:`\log(s_2/s_1) + [s_1^2 + (m_1 - m_2)^2] / (2 s_2^2) - 1/2`.
+
+    Args:
+        mean: float, any shape: :math:`m_1`.
+        log_sigma: of the same shape, natural logarithm of :math:`s_1`.
+        other_mean: likewise :math:`m_2`, of what it diverges from.
+        other_log_sigma: likewise of :math:`s_2`.
+    Returns:
+        of the same shape, 0 or more; 0 where both are equal. The KL of independent numbers is the sum.
+    """
+    gap = other_log_sigma - log_sigma
+    return gap + 0.5 * (torch.exp(-2 * gap) + ((mean - other_mean) * torch.exp(-other_log_sigma)) ** 2 - 1)

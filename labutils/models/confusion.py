@@ -39,7 +39,7 @@ class ConfusionConfig(BodyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.raters >= 1, f"raters is {self.raters}; wanted 1 or more", ConfigError)
+        require(self.raters >= self.per_rater, f"raters is {self.raters}; wanted 1 or more", ConfigError)
         fits = 1 / self.classes < self.start < 1
         require(fits, f"start is {self.start}; wanted above 1/{self.classes} and below 1", ConfigError)
         require(self.warm_up >= 0, f"warm_up is {self.warm_up}; wanted 0 steps or more", ConfigError)
@@ -90,7 +90,7 @@ def mean_diagonal(log_matrices: Tensor) -> Tensor:
     return torch.diagonal(log_matrices, dim1=2, dim2=3).exp().mean()
 
 
-def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch) -> Tensor:
+def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch, *, identified: bool = True) -> Tensor:
     """The clean head's own term, a scalar; 0 for "none".
 
     "cross-entropy" is to the vote fraction: its answer is the raters' mean, doubt included. "coin" is
@@ -99,7 +99,8 @@ def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch) -> Tensor:
     if kind == "cross-entropy":
         return cross_entropy_mean(logits, soft_vote(batch.masks, batch.present, logits.shape[1]))
     if kind == "coin":
-        return coin_length_mean(torch.softmax(logits.float(), dim=1), batch.masks, batch.present)
+        probs = torch.softmax(logits.float(), dim=1)
+        return coin_length_mean(probs, batch.masks, batch.present, identified=identified)
     return logits.new_zeros(())
 
 

@@ -13,6 +13,7 @@ from labutils.models.base import Model
 from labutils.models.blocks import initialize
 from labutils.models.global_cm import GlobalCM, GlobalCMConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
+from labutils.models.stochastic_cm import StochasticCM, StochasticCMConfig
 from labutils.models.unet import UNet, UNetConfig
 
 
@@ -27,6 +28,7 @@ MODELS: dict[str, Entry] = {
     "unet": Entry(UNetConfig, UNet),
     "global-cm": Entry(GlobalCMConfig, GlobalCM),
     "pixel-cm": Entry(PixelCMConfig, PixelCM),
+    "stochastic-cm": Entry(StochasticCMConfig, StochasticCM),
 }
 
 

@@ -85,7 +85,7 @@ def test_every_number_is_what_a_real_run_gives(name, settings, shape):
     for part, module in network.named_modules():
         module.register_forward_hook(lambda _m, _i, out, part=part: seen.update({part: out}))
     with torch.no_grad():
-        fields = network(torch.zeros(2, *shape))._asdict()
+        fields = network.whole(torch.zeros(2, *shape))._asdict()
     found = describe(network, shape)
     assert found.stages[0].shape == shape
     for stage in found.stages[1:]:

@@ -12,6 +12,7 @@ SMALL = {
     "unet": BODY,
     "global-cm": BODY | {"raters": 3, "warm_up": 0},
     "pixel-cm": BODY | {"raters": 3, "warm_up": 0},
+    "stochastic-cm": BODY | {"raters": 3, "warm_up": 0, "anneal": "none"},
 }
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
