@@ -20,7 +20,7 @@ def _has_folder(folder: Path, split: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What a dataset's module offers as ``DATASET``.
+    """What a dataset's module offers as ``DATASET``, or one of several under its name in ``DATASETS``.
 
     ``load(split, folder, limit)`` gives the store; `limit` is the most cases wanted, or None for all. `folder` is None
     for a dataset that needs no files: without ``folders``, or ``embedded`` and none found. A folder that a person named
@@ -38,6 +38,7 @@ class Dataset:
     join_maps: Callable[[Path, Collection[str]], list[Path]] | None = None
 
 
+# A module has its record as DATASET, or records by name as DATASETS.
 _MODULES = {
     "bubil-crowd-4": "labutils.data.bubil_crowd_4",
     "bubil-crowd-6": "labutils.data.bubil_crowd_6",
@@ -48,6 +49,10 @@ _MODULES = {
     "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
+    "planted-global": "labutils.data.planted_sets",
+    "planted-pixel": "labutils.data.planted_sets",
+    "planted-shared": "labutils.data.planted_sets",
+    "planted-styles": "labutils.data.planted_sets",
     "stapler-lesions": "labutils.data.stapler",
 }
 
@@ -78,7 +83,9 @@ def dataset(name: str) -> Dataset:
         return own_dataset(name)
     known = ", ".join(names())
     require(name in names(), f"dataset is {name!r}; wanted one of {known}, or the path of your own folder", ConfigError)
-    return import_module(_MODULES[name]).DATASET
+    module = import_module(_MODULES[name])
+    record: Dataset = module.DATASETS[name] if hasattr(module, "DATASETS") else module.DATASET
+    return record
 
 
 def card(name: str) -> Card:
