@@ -20,8 +20,8 @@ from labutils.data.store import Store
 from labutils.evaluation.draws import Draw, from_model
 from labutils.evaluation.evaluate import Evaluation, as_json, evaluate, predictions
 from labutils.evaluation.passport import describe_store, make_passport
-from labutils.evaluation.scores import METRICS
-from labutils.models.samplers import SAMPLERS
+from labutils.evaluation.scores import METRICS, metrics_for
+from labutils.models.samplers import SAMPLERS, rules_for
 from labutils.training.tensors import content_hash
 
 RESAMPLES = 2000
@@ -50,6 +50,7 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     network = run.network
     store = _store(request, run, root, limit)
     require_fits(network.config, store)
+    require_choice(f"sampler of {network.card['model']}", request.sampler, rules_for(network))
     maps = request.predictions or (None if store.labeled else _beside(request.json_file))
     if maps is not None:
         require_writable(maps, "folder of --predictions")
@@ -141,7 +142,7 @@ def _passport(request: Request, run: Run, store: Store, device: torch.device) ->
         data=[*run.splits, describe_store(store)],
         seed=request.seed,
         device=device,
-        definitions=[METRICS[name].id for name in METRICS] if store.labeled else [],
+        definitions=[METRICS[name].id for name in metrics_for(store)] if store.labeled else [],
         weights_sha256=content_hash(run.network.state_dict()),
     )
 

@@ -20,8 +20,8 @@ from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.leaderboard import Row, as_markdown, make_table, write_table
 from labutils.evaluation.passport import describe_store, make_passport
-from labutils.evaluation.scores import METRICS
-from labutils.models.samplers import SAMPLERS
+from labutils.evaluation.scores import METRICS, metrics_for
+from labutils.models.samplers import rules_for
 from labutils.training.checkpoint import RUN
 from labutils.training.tensors import content_hash
 
@@ -98,7 +98,7 @@ def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
         ("oracle sampler", "oracle", draws.oracle_sampler(classes)),
     ]
     splits = [describe_store(train), describe_store(store)]
-    passport = _passport(request, {"reference": True}, splits, torch.device("cpu"), None)
+    passport = _passport(request, {"reference": True}, splits, torch.device("cpu"), None, store)
     for name, kind, draw in looks:
         yield Row(name=name, kind=kind, draw=draw, passport=passport)
 
@@ -106,13 +106,13 @@ def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
 def _models(request: Request, runs: dict[str, Run], store: Store, device: torch.device) -> Iterator[Row]:
     for name, (network, fit, splits, _) in runs.items():
         weights, card = content_hash(network.state_dict()), network.card
-        for rule in SAMPLERS:
+        for rule in rules_for(network):
             settings = {"model": card["model"], "settings": card["settings"], "fit": fit, "sampler": rule}
             yield Row(
                 name=name if rule == "model" else f"{name}, {rule.replace('-', ' ')}",
                 kind="model",
                 draw=draws.from_model(network, device, rule),
-                passport=_passport(request, settings, [*splits, describe_store(store)], device, weights),
+                passport=_passport(request, settings, [*splits, describe_store(store)], device, weights, store),
                 parameters=sum(parameter.numel() for parameter in network.parameters()),
             )
 
@@ -123,12 +123,13 @@ def _passport(
     splits: Sequence[Mapping[str, Any]],
     device: torch.device,
     weights: str | None,
+    store: Store,
 ) -> dict[str, Any]:
     return make_passport(
         config={**settings, "samples": request.samples, "resamples": request.resamples},
         data=splits,
         seed=request.seed,
         device=device,
-        definitions=[metric.id for metric in METRICS.values()],
+        definitions=[METRICS[name].id for name in metrics_for(store)],
         weights_sha256=weights,
     )

@@ -15,7 +15,7 @@ from labutils.core.runtime import numpy_rng_for, rng_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean
 from labutils.evaluation.draws import Draw
-from labutils.evaluation.scores import METRICS, answers
+from labutils.evaluation.scores import METRICS, answers, metrics_for
 
 
 class Evaluation(NamedTuple):
@@ -41,7 +41,7 @@ def evaluate(
     samples: int,
     seed: int = 0,
     resamples: int = 2000,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] | None = None,
     on_case: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Draw `samples` answers for each case and score them.
@@ -55,20 +55,22 @@ def evaluate(
         samples: S, one or more.
         seed: of the draws and of the bootstrap.
         resamples: of the bootstrap.
-        metrics: names in `labutils.evaluation.scores.METRICS`; a score of several classes is their mean.
+        metrics: names in `labutils.evaluation.scores.METRICS`; None for all that the cases allow. A score of several
+            classes is their mean.
         on_case: called with the number of cases done.
     Raises:
         InputError: the store has no raters, a metric is unknown, or fewer than one sample is asked for.
     """
     require(store.labeled, f"{store.card.name}/{store.split} has no masks to score against", InputError)
     require(samples >= 1, f"samples is {samples}; wanted 1 or more", InputError)
+    metrics = metrics_for(store) if metrics is None else metrics
     unknown = [name for name in metrics if name not in METRICS]
     require(not unknown, f"unknown metric {unknown[:1]}; known are {', '.join(METRICS)}", InputError)
     rows = []
     for index in range(len(store)):
         batch = store.batch([index])
         probs = draw(batch, samples, rng_for(seed, "draw", store.cases[index]))
-        seen = answers(probs, batch.masks, batch.present, tuple(float(s) for s in store.spacing_mm[index]))
+        seen = answers(probs, batch, tuple(float(s) for s in store.spacing_mm[index]))
         scores = {name: float(torch.stack([METRICS[name].score(a)[0] for a in seen]).mean()) for name in metrics}
         rows.append({"case": store.cases[index], "patient": store.patients[index], **scores})
         if on_case:

@@ -19,7 +19,7 @@ from labutils.evaluation.bootstrap import Interval, bootstrap_mean, paired_diffe
 from labutils.evaluation.draws import Draw
 from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out
 from labutils.evaluation.passport import check_passport, describe_store
-from labutils.evaluation.scores import METRICS
+from labutils.evaluation.scores import METRICS, metrics_for
 
 KEPT = ("dice", "iou", "ged2_v", "ged2_u", "hungarian_iou")  # metrics whose scores by case a table keeps
 NO_BREAK = "\N{NO-BREAK SPACE}"  # an interval stays on one line of a narrow page
@@ -45,13 +45,14 @@ def make_table(
     samples: int,
     seed: int = 0,
     resamples: int = 2000,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score every row on every case of `store` and give the table as plain values.
 
     Raises:
         InputError: two rows have one name, or as `evaluate`.
     """
+    metrics = metrics_for(store) if metrics is None else metrics
     names = [row.name for row in rows]
     require(len(set(names)) == len(names), f"two rows of the table have one name among {names}")
     scored, values = [], {}

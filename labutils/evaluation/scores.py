@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from labutils.consensus.majority import majority
+from labutils.core.checks import InputError
+from labutils.core.types import Batch
+from labutils.data.store import Store
 from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
 from labutils.metrics.disagreement import (
     dice_max,
@@ -34,6 +37,7 @@ class Answer(NamedTuple):
     masks: Tensor  # uint8 (B, R, H, W), all classes
     present: Tensor  # bool (B, R)
     consensus: Tensor  # bool (B, H, W), raters' majority with ties to the foreground
+    truth: Tensor | None  # bool (B, H, W), where a truth is known
     spacing: tuple[float, ...]  # mm, or 1.0 for pixels where the spacing is not known
 
 
@@ -45,9 +49,25 @@ class Metric(NamedTuple):
     says: str
     better: Literal["higher", "lower", "neither"]
     score: Callable[[Answer], Tensor]  # (B,) float
+    needs_truth: bool = False
+
+
+def _dice_with_truth(answer: Answer) -> Tensor:
+    if answer.truth is None:
+        raise InputError("there is no truth to score against; wanted cases whose truth is known")
+    return dice(answer.found, answer.truth)
 
 
 METRICS: dict[str, Metric] = {
+    "dice_truth": Metric(
+        "Dice, truth",
+        "dice-truth/1",
+        "Dice of the averaged samples' most probable class (ties: the lowest) with the truth, where one is known; "
+        "both empty: 1",
+        "higher",
+        _dice_with_truth,
+        needs_truth=True,
+    ),
     "dice": Metric(
         "Dice",
         "dice-consensus/1",
@@ -155,20 +175,35 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def answers(probs: Tensor, masks: Tensor, present: Tensor, spacing: tuple[float, ...]) -> list[Answer]:
+def metrics_for(store: Store) -> tuple[str, ...]:
+    """Every metric that a store's cases allow: those of the truth where one is known."""
+    return tuple(name for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth)
+
+
+def answers(probs: Tensor, batch: Batch, spacing: tuple[float, ...]) -> list[Answer]:
     """One case's samples as one `Answer` per foreground class.
 
     Args:
         probs: float (1, S, K, H, W), summing to 1 over K.
-        masks: uint8 (1, R, H, W).
-        present: bool (1, R).
+        batch: the case.
         spacing: of rows and columns.
     """
     classes = probs.shape[2]
     chosen, mean = probs.argmax(dim=2), probs.mean(dim=1)
     best = mean.argmax(dim=1)
-    agreed = majority(masks, present, classes, ties="highest")
+    agreed = majority(batch.masks, batch.present, classes, ties="highest")
     return [
-        Answer(probs, chosen == k, mean[:, k], best == k, masks == k, masks, present, agreed == k, spacing)
+        Answer(
+            probs=probs,
+            samples=chosen == k,
+            mean=mean[:, k],
+            found=best == k,
+            raters=batch.masks == k,
+            masks=batch.masks,
+            present=batch.present,
+            consensus=agreed == k,
+            truth=None if batch.truth is None else batch.truth == k,
+            spacing=spacing,
+        )
         for k in range(1, classes)
     ]

@@ -6,7 +6,7 @@ Each takes any model and is itself something with ``sample(image, n, rng)``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,14 @@ class Sampler(Protocol):
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Probabilities (B, S, K, H, W) of n answers; the sum over K is 1. `rng` is a CPU generator."""
+        ...
+
+
+class HasCleanHead(Protocol):
+    """A model that keeps the truth apart from what raters make of it."""
+
+    def clean(self, image: Tensor) -> Tensor:
+        """Probabilities of the truth, (B, K, H, W)."""
         ...
 
 
@@ -83,8 +91,30 @@ class IndependentPixels:
         return torch.stack(draws, dim=1)
 
 
-SAMPLERS: dict[str, Callable[[Sampler], Sampler]] = {
+class CleanHead:
+    """What a confusion-matrix model takes for the truth, given n times: one answer, and no rater's."""
+
+    def __init__(self, model: HasCleanHead) -> None:
+        self.model = model
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """The clean map n times for each image, (B, S, K, H, W), a view; `rng` is not used."""
+        return self.model.clean(image)[:, None].expand(-1, n, -1, -1, -1)
+
+
+SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "model": lambda model: model,
     "random-threshold": RandomThreshold,
     "independent-pixels": IndependentPixels,
+    "clean": CleanHead,
 }
+
+
+def one_answer(model: Any, image: Tensor, rng: torch.Generator) -> Tensor:
+    """Probabilities (B, K, H, W) by which a model is followed while it trains: its clean head's, or one sample."""
+    return model.clean(image) if hasattr(model, "clean") else model.sample(image, 1, rng)[:, 0]
+
+
+def rules_for(model: Sampler) -> tuple[str, ...]:
+    """The samplers that mean something for a model: a model that has a clean head draws raters itself."""
+    return ("model", "clean") if hasattr(model, "clean") else ("model", "random-threshold", "independent-pixels")

@@ -11,6 +11,7 @@ import torch
 
 from labutils.core.files import atomic_write, write_json
 from labutils.core.runtime import rng_for
+from labutils.models.samplers import one_answer
 from labutils.training.checkpoint import Progress
 from labutils.training.fit import Callback, Epoch
 
@@ -75,7 +76,7 @@ class Pictures(Callback):
         rows = np.unique(np.linspace(0, len(epoch.validate) - 1, self.cases).round().astype(int))
         batch = epoch.validate.batch(rows)
         epoch.network.eval()
-        probs = epoch.network.sample(batch.image.to(epoch.device), 1, rng_for(0, "pictures"))[:, 0].cpu()
+        probs = one_answer(epoch.network, batch.image.to(epoch.device), rng_for(0, "pictures")).cpu()
         figure = validation_pictures(
             batch.image.numpy(), 1 - probs[:, 0].numpy(), batch.masks.numpy(), batch.present.numpy()
         )

@@ -26,6 +26,7 @@ from labutils.data.loading import all_batches, epoch_batches, steps_per_epoch
 from labutils.data.store import Store
 from labutils.metrics.overlap import dice, iou
 from labutils.models.base import Model
+from labutils.models.samplers import one_answer
 from labutils.training.checkpoint import (
     WEIGHTS,
     Progress,
@@ -214,7 +215,8 @@ class _Loop:
         scores = {f"train_{name}": total / progress.cases for name, total in progress.sums.items()}
         scores["lr"] = self.optimizer.param_groups[0]["lr"]
         if validate is not None:
-            scores |= validation_scores(self.network, validate, self.config, device)
+            steps = (progress.epoch + 1) * progress.step  # of epochs that are all as long as this one
+            scores |= validation_scores(self.network, validate, self.config, device, steps)
             require(goal.metric in scores, f"goal metric {goal.metric!r} is not among {', '.join(sorted(scores))}")
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.sums, progress.cases = {}, 0
@@ -254,19 +256,21 @@ def finite_terms(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def validation_scores(network: Model, store: Store, config: FitConfig, device: torch.device) -> dict[str, float]:
+def validation_scores(
+    network: Model, store: Store, config: FitConfig, device: torch.device, step: int = 0
+) -> dict[str, float]:
     """Means over cases: each loss term (``val_``), and IoU and Dice of the most probable class against the consensus.
 
-    The consensus is the raters' majority with ties to the foreground; several foreground classes are averaged.
+    The consensus is the raters' majority with ties to the foreground; several foreground classes are averaged. A model
+    with a clean head is scored by it. `step` says how far the training is, for terms whose weight changes on the way.
     """
     network.eval()
     sums: dict[str, float] = {}
     for number, batch in enumerate(all_batches(store, config.batch_size)):
         batch = batch.to(device)
         rng = rng_for(config.seed, "validate", number)
-        values = {f"val_{k}": float(v) for k, v in network.objective(batch, 0, rng)._asdict().items()}
-        probs = network.sample(batch.image, 1, rng)[:, 0]
-        values |= _overlap(probs, batch)
+        values = {f"val_{k}": float(v) for k, v in network.objective(batch, step, rng)._asdict().items()}
+        values |= _overlap(one_answer(network, batch.image, rng), batch)
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value * len(batch.image)
     return {name: total / len(store) for name, total in sums.items()}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from labutils.data.discs import CARD
 from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out, predictions
-from labutils.evaluation.scores import METRICS
+from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.metrics.overlap import dice
 from tests.discs import disc_store
 from tests.training.test_fit import make
@@ -26,11 +27,20 @@ STORE = disc_store(8, split="validate")
 
 def test_every_metric_is_scored_with_its_definition():
     got = evaluate(draws.oracle_sampler(2), STORE, samples=4, resamples=50)
-    assert set(got.summary) == set(METRICS)
+    assert set(got.summary) == set(metrics_for(STORE))
     table = as_json(got)
-    assert set(table["definitions"]) == set(METRICS)
-    assert len({entry["id"] for entry in table["definitions"].values()}) == len(METRICS)
+    assert set(table["definitions"]) == set(metrics_for(STORE))
+    assert len({metric.id for metric in METRICS.values()}) == len(METRICS)
     assert json.loads(json.dumps(table, allow_nan=False)) == table
+
+
+def test_the_truth_is_scored_where_it_is_known():
+    known, unknown = replace(STORE, truth=STORE.masks[:, 0].copy()), replace(STORE, truth=None)
+    assert set(metrics_for(known)) - set(metrics_for(unknown)) == {"dice_truth"}
+    first_rater = lambda batch, n, rng: draws._labels_to_probs(batch.masks[:, :1], 2).expand(-1, n, -1, -1, -1)  # noqa: E731
+    assert evaluate(first_rater, known, samples=2, resamples=10).summary["dice_truth"].mean == 1
+    with pytest.raises(InputError, match="no truth to score against"):
+        evaluate(first_rater, unknown, samples=2, resamples=10, metrics=["dice_truth"])
 
 
 def test_a_blank_answer_by_hand():
