@@ -5,10 +5,12 @@ All take logits (before softmax) and reduce in float32 whatever precision the ne
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from labutils.core.checks import require_same_shape
+from labutils.core.checks import require_same_shape, require_shape
 
 
 def cross_entropy_mean(logits: Tensor, target: Tensor) -> Tensor:
@@ -44,3 +46,72 @@ def soft_dice_loss_mean(logits: Tensor, target: Tensor, smooth: float = 1.0) -> 
     overlap = (probs * wanted).sum(dim=2)
     total = probs.sum(dim=2) + wanted.sum(dim=2)
     return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
+
+
+def labels_nll_mean(log_said: Tensor, masks: Tensor, present: Tensor) -> Tensor:
+    """Negative log-likelihood of raters' labels, averaged over the pixels that present raters judged, in nats.
+
+    Args:
+        log_said: float (B, R, K, H, W), log-probability of each label for each rater.
+        masks: uint8 (B, R, H, W), class labels below K; those of absent raters are not read.
+        present: bool (B, R), somebody in every case.
+    Returns:
+        float32 scalar, 0 or more, lower is better; every label of every present rater counts the same.
+    Raises:
+        InputError: the shapes differ.
+    """
+    sizes = require_shape("log_said", log_said, "BRKHW")
+    require_shape("masks", masks, "BRHW", **{letter: sizes[letter] for letter in "BRHW"})
+    require_shape("present", present, "BR", B=sizes["B"], R=sizes["R"])
+    chosen = log_said.float().gather(2, masks.long()[:, :, None])[:, :, 0]
+    return -chosen[present].mean()
+
+
+def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True) -> Tensor:
+    r"""Nats a label that a rater's errors cost when each rater errs like a coin, averaged over labels.
+
+    With :math:`e_r = \mathrm{mean}(1 - p_{y_r})` the share of rater r's labels that the probabilities contradict, and
+    :math:`H` the entropy of a coin, it is :math:`\sum_r n_r [H(e_r) + e_r \log(K - 1)] / \sum_r n_r`, :math:`n_r` the
+    number of labels. Its slope in :math:`e_r` is :math:`\log[(K - 1)(1 - e_r)/e_r]`, the weight of that rater's vote
+    under such coins: whoever is contradicted seldom counts for more, and nobody's error pays off by being shared with
+    the background.
+
+    Args:
+        probs: float (B, K, H, W), summing to 1 over K.
+        masks: uint8 (B, R, H, W), class labels below K; those of absent raters are not read.
+        present: bool (B, R), somebody in every case.
+        identified: False where raters are exchangeable: all of them share one coin, and the vote is a plain one.
+    Returns:
+        float32 scalar, 0 or more, at most log K where no rater errs more than by chance; lower is better.
+    Raises:
+        InputError: the shapes differ.
+    """
+    sizes = require_shape("probs", probs, "BKHW")
+    require_shape("masks", masks, "BRHW", **{letter: sizes[letter] for letter in "BHW"})
+    require_shape("present", present, "BR", B=sizes["B"], R=masks.shape[1])
+    agreed = probs.float()[:, None].expand(-1, masks.shape[1], -1, -1, -1).gather(2, masks.long()[:, :, None])[:, :, 0]
+    cases, wrong = present.sum(dim=0), ((1 - agreed).mean(dim=(2, 3)) * present).sum(dim=0)
+    if not identified:
+        cases, wrong = cases.sum()[None], wrong.sum()[None]
+    seen = cases > 0
+    errors = wrong[seen] / cases[seen]
+    errors = errors.clamp(1e-4, 1 - 1e-4)  # the slope stays finite where a rater is never contradicted
+    length = torch.special.entr(errors) + torch.special.entr(1 - errors) + errors * math.log(sizes["K"] - 1)
+    return (length * cases[seen]).sum() / cases.sum()
+
+
+def kl_normal(mean: Tensor, log_sigma: Tensor, other_mean: Tensor, other_log_sigma: Tensor) -> Tensor:
+    r"""KL divergence of one normal number from another, in nats, one for each entry.
+
+    :math:`\log(s_2/s_1) + [s_1^2 + (m_1 - m_2)^2] / (2 s_2^2) - 1/2`.
+
+    Args:
+        mean: float, any shape: :math:`m_1`.
+        log_sigma: of the same shape, natural logarithm of :math:`s_1`.
+        other_mean: likewise :math:`m_2`, of what it diverges from.
+        other_log_sigma: likewise of :math:`s_2`.
+    Returns:
+        of the same shape, 0 or more; 0 where both are equal. The KL of independent numbers is the sum.
+    """
+    gap = other_log_sigma - log_sigma
+    return gap + 0.5 * (torch.exp(-2 * gap) + ((mean - other_mean) * torch.exp(-other_log_sigma)) ** 2 - 1)

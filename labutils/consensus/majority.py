@@ -12,7 +12,8 @@ from torch import Tensor
 
 from labutils.core.checks import InputError, require, require_choice
 from labutils.core.types import as_present
-from labutils.metrics.votes import vote_counts
+from labutils.metrics.inputs import check_stack
+from labutils.metrics.votes import foreground_votes, vote_counts
 
 TIE_RULES = ("strict", "half", "lowest", "highest")
 
@@ -63,6 +64,28 @@ def majority(masks: Tensor, present: Tensor | None, classes: int, ties: str = "s
         wins = votes[:, k] >= most if ties == "highest" else votes[:, k] > most
         most, label = torch.where(wins, votes[:, k], most), torch.where(wins, k, label)
     return torch.where(2 * most > shared, label, 0) if ties == "strict" else label
+
+
+def union(masks: Tensor, present: Tensor | None = None) -> Tensor:
+    """What at least one present rater marked.
+
+    Args:
+        masks: bool (B, R, [D,] H, W), one mask per rater.
+        present: bool (B, R), who judged each case; None for everybody.
+    Returns:
+        bool (B, [D,] H, W).
+    Raises:
+        InputError: wrong axes or type, no rater or pixel, or a case without raters.
+    """
+    check_stack("masks", masks)
+    return foreground_votes(masks, as_present(masks, present))[0] > 0
+
+
+def intersection(masks: Tensor, present: Tensor | None = None) -> Tensor:
+    """What every present rater marked; arguments, type and errors as `union`."""
+    check_stack("masks", masks)
+    votes, raters = foreground_votes(masks, as_present(masks, present))
+    return votes == raters.reshape(-1, *[1] * (votes.ndim - 1))
 
 
 def random_rater(masks: Tensor, present: Tensor | None, rng: torch.Generator) -> Tensor:

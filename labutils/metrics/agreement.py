@@ -1,4 +1,4 @@
-"""How much raters agree with each other: pairwise Dice, and agreement beyond chance (kappa, alpha).
+"""How much raters agree with each other: maps per pixel, pairwise Dice, and agreement beyond chance (kappa, alpha).
 
 Every pixel is an item that each present rater of the case has put into one class. Chance-corrected measures are
 dominated by background: cropping an image changes them while no outline moves. Report the crop with the number.
@@ -31,6 +31,38 @@ def mean_pairwise_dice(raters: Tensor, present: Tensor | None = None) -> Tensor:
     pairs = (who[:, :, None] & who[:, None, :]).triu(diagonal=1)
     total = torch.where(pairs, pairwise_dice(raters, raters), 0.0).sum(dim=(1, 2))
     return total / pairs.sum(dim=(1, 2))  # 0 / 0 is NaN
+
+
+def pair_agreement_map(masks: Tensor, present: Tensor | None = None, classes: int = 2) -> Tensor:
+    """At each pixel, the share of pairs of different present raters that chose the same class.
+
+    Args:
+        masks: uint8 (B, R, [D,] H, W), class labels below `classes`.
+        present: bool (B, R), who judged each case; None for everybody.
+        classes: K, at least 2.
+    Returns:
+        float64 (B, [D,] H, W) in [0, 1]; higher is more agreement, 1 where all agree. NaN in cases of one rater.
+    Raises:
+        InputError: wrong axes or type, no rater or pixel, a case without raters, or a label of `classes` or more.
+    """
+    votes, raters = vote_counts(masks, present, classes)
+    pairs = (raters * (raters - 1)).double().reshape(-1, *[1] * (votes.ndim - 2))
+    return (votes * (votes - 1)).sum(dim=1) / pairs  # 0 / 0 is NaN
+
+
+def vote_entropy_map(masks: Tensor, present: Tensor | None = None, classes: int = 2) -> Tensor:
+    """At each pixel, the entropy of the votes in nats.
+
+    Returns:
+        float64 (B, [D,] H, W), 0 where all agree to ln K where each class has as many votes; lower is more agreement.
+        Of one rater: 0.
+    Notes:
+        Arguments and errors as `pair_agreement_map`. The entropy of R votes can be no more than ln R, and is on average
+        below that of the population they were drawn from: compare cases of equally many raters.
+    """
+    votes, raters = vote_counts(masks, present, classes)
+    shares = votes.double() / raters.reshape(-1, *[1] * (votes.ndim - 1))
+    return torch.special.entr(shares).sum(dim=1)
 
 
 def fleiss_kappa(masks: Tensor, present: Tensor | None = None, classes: int = 2) -> Tensor:

@@ -56,7 +56,7 @@ class _Run:
                 lambda _stage, inputs, named, name=name: self._enter(name, (inputs, named)), with_kwargs=True
             )
             stage.register_forward_hook(lambda _stage, _inputs, result, name=name: self._keep(name, result))
-        for name, result in network(image)._asdict().items():
+        for name, result in network.whole(image)._asdict().items():
             self._enter(name, result)
             self._keep(name, result)
             self.outputs.add(name)

@@ -45,6 +45,11 @@ class Model(nn.Module, ABC):
         members = {f"{name}.{i}": part for name, parts in lists.items() for i, part in enumerate(parts)}
         return {name: part for name, part in self.named_children() if name not in lists} | members
 
+    def whole(self, image: Tensor) -> Any:
+        """A NamedTuple from a pass through every stage, for a drawing; networks with parts that only training uses
+        run them here as well."""
+        return self(image)
+
     @abstractmethod
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n answers for each image, the image encoded once.

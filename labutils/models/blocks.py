@@ -42,6 +42,13 @@ class ConvBlock(nn.Module):
         return self.layers(x)
 
 
+class NearZeroConv(nn.Conv2d):
+    """1x1 convolution whose weights start at a hundredth of the usual size: what it is added to leads at first."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, kernel_size=1)
+
+
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until H and W are multiples of `multiple`: (B, C, H, W) to (B, C, H', W')."""
     height, width = image.shape[-2:]
@@ -50,10 +57,16 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
 
 def initialize(network: nn.Module, rng: torch.Generator) -> None:
-    """Draw every weight anew from `rng`: He normal for convolutions, 0 for biases, 1 and 0 for normalizations."""
+    """Draw every weight anew from `rng`: He normal for convolutions, 0 for biases, 1 and 0 for normalizations.
+
+    A `NearZeroConv` gets a hundredth of that.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
+            if isinstance(module, NearZeroConv):
+                with torch.no_grad():
+                    module.weight.mul_(0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):

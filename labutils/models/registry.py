@@ -11,6 +11,9 @@ from labutils.core.checks import require_choice
 from labutils.core.config import from_dict
 from labutils.models.base import Model
 from labutils.models.blocks import initialize
+from labutils.models.global_cm import GlobalCM, GlobalCMConfig
+from labutils.models.pixel_cm import PixelCM, PixelCMConfig
+from labutils.models.stochastic_cm import StochasticCM, StochasticCMConfig
 from labutils.models.unet import UNet, UNetConfig
 
 
@@ -21,7 +24,12 @@ class Entry(NamedTuple):
     network: type[Model]
 
 
-MODELS: dict[str, Entry] = {"unet": Entry(UNetConfig, UNet)}
+MODELS: dict[str, Entry] = {
+    "unet": Entry(UNetConfig, UNet),
+    "global-cm": Entry(GlobalCMConfig, GlobalCM),
+    "pixel-cm": Entry(PixelCMConfig, PixelCM),
+    "stochastic-cm": Entry(StochasticCMConfig, StochasticCM),
+}
 
 
 def make_config(name: str, settings: Mapping[str, Any] | None = None) -> Any:

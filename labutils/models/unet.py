@@ -14,42 +14,28 @@ Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W). Any H and W
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from labutils.consensus.majority import majority, random_rater, soft_vote
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require
 from labutils.core.types import Batch
 from labutils.losses import cross_entropy_mean, soft_dice_loss_mean
-from labutils.models.base import Model
-from labutils.models.blocks import ConvBlock, Norm, pad_to_multiple
+from labutils.models.body import BodyConfig, BodyModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig:
+class UNetConfig(BodyConfig):
     """Settings of the U-Net."""
 
-    channels: int = 1  # C of the image
-    classes: int = 2  # K, the background included
-    width: int = 24  # channels of the finest level; each coarser level has twice as many
-    levels: int = 3  # resolutions, the finest included
-    convs: int = 2  # 3x3 convolutions in a block
-    norm: Norm = "batch"
-    dropout: float = 0.0  # share of channels dropped after each block while training
     target: Literal["random-rater", "majority", "soft"] = "soft"  # what the loss compares with
     dice_weight: float = 0.0  # weight of the soft Dice loss beside the cross-entropy
 
     def __post_init__(self) -> None:
-        for name in ("channels", "width", "levels", "convs"):
-            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
-        require(self.classes >= 2, f"classes is {self.classes}; wanted 2 or more", ConfigError)
-        require(self.levels <= 8, f"levels is {self.levels}; wanted 8 at most", ConfigError)
-        require(0 <= self.dropout < 1, f"dropout is {self.dropout}; wanted a share in [0, 1)", ConfigError)
+        super().__post_init__()
         require(self.dice_weight >= 0, f"dice_weight is {self.dice_weight}; wanted 0 or more", ConfigError)
 
 
@@ -67,17 +53,10 @@ class UNetTerms(NamedTuple):
     dice: Tensor  # 1 - soft Dice, mean over cases and foreground classes
 
 
-class UNet(Model):
+class UNet(BodyModel):
     """Encoder, decoder, one 1x1 head."""
 
-    def __init__(self, config: UNetConfig) -> None:
-        super().__init__(config)
-        widths = [config.width * 2**level for level in range(config.levels)]
-        inputs = [config.channels, *widths[:-1]]
-        block = partial(ConvBlock, convs=config.convs, norm=config.norm, dropout=config.dropout)
-        self.down = nn.ModuleList(block(i, o) for i, o in zip(inputs, widths, strict=True))
-        self.up = nn.ModuleList(block(fine + coarse, fine) for fine, coarse in pairwise(widths))
-        self.head = nn.Conv2d(widths[0], config.classes, kernel_size=1)
+    config: UNetConfig
 
     def forward(self, image: Tensor) -> UNetOutput:
         """Logits of each pixel's class.
@@ -87,16 +66,7 @@ class UNet(Model):
         Raises:
             InputError: the image has other axes or another number of channels than the network.
         """
-        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
-        x = pad_to_multiple(image, 2 ** (self.config.levels - 1))
-        skips = []
-        for level, block in enumerate(self.down):
-            x = block(functional.avg_pool2d(x, 2) if level else x)
-            skips.append(x)
-        x = skips.pop()
-        for block, skip in zip(reversed(self.up), reversed(skips), strict=True):
-            x = block(torch.cat([skip, functional.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
-        return UNetOutput(self.head(x)[..., :height, :width])
+        return UNetOutput(self.head(self.features(image)))
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """The same answer n times: probabilities (B, S, K, H, W), summing to 1 over K; `rng` is not used.
@@ -124,8 +94,7 @@ class UNet(Model):
         Raises:
             InputError: a mask holds a class the network does not have.
         """
-        top = int(batch.masks.max()) if batch.masks.numel() else 0
-        require(top < self.config.classes, f"masks hold class {top}; the network has {self.config.classes} classes")
+        self.require_classes(batch.masks)
         target = self._target(batch, rng)
         logits = self.forward(batch.image).logits
         cross_entropy, dice = cross_entropy_mean(logits, target), soft_dice_loss_mean(logits, target)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labutils.consensus.majority import TIE_RULES, majority, random_rater, soft_vote
+from labutils.consensus.majority import TIE_RULES, intersection, majority, random_rater, soft_vote, union
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.metrics.votes import vote_counts
@@ -37,6 +37,22 @@ FOUR = pixels([0, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1]
 )
 def test_two_of_four_by_hand(ties, expected):
     assert majority(FOUR, None, 2, ties).flatten().tolist() == expected
+
+
+def test_union_and_intersection_by_hand():
+    assert union(FOUR == 1).flatten().tolist() == [False, True, True, True, True]
+    assert intersection(FOUR == 1).flatten().tolist() == [False, False, False, False, True]
+    present = torch.tensor([[False, True, True, False]])
+    assert union(FOUR == 1, present).flatten().tolist() == [False, False, True, True, True]
+    assert intersection(FOUR == 1, present).flatten().tolist() == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("rule", [union, intersection])
+def test_union_and_intersection_refuse(rule):
+    with pytest.raises(InputError, match=r"torch\.bool"):
+        rule(FOUR)
+    with pytest.raises(InputError, match="no rater present"):
+        rule(FOUR == 1, torch.zeros(1, 4, dtype=torch.bool))
 
 
 def test_three_classes_by_hand():

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labutils.consensus.dawid_skene import dawid_skene
 from labutils.consensus.fuse import WAYS, fuse
 from labutils.consensus.majority import majority
 from labutils.consensus.odd_raters import OddRaterWarning, odd_raters, warn_of_odd_raters
@@ -162,10 +163,20 @@ def test_good_raters_of_one_disc_are_not_odd():
     assert not odd_raters(discs ^ noise).odd.any()
 
 
+def by_other_means(masks, by):
+    if by == "staple":
+        return staple(masks).probability >= 0.5
+    if by == "dawid_skene":
+        return dawid_skene(masks.byte(), None, 2).probability.argmax(dim=1) == 1
+    if by in ("union", "intersection"):
+        return masks.any(dim=1) if by == "union" else masks.all(dim=1)
+    return majority(masks.byte(), None, 2, by) == 1
+
+
 @pytest.mark.parametrize("by", WAYS)
 def test_fusing_warns_and_fuses_all_the_same(by):
     masks = torch.stack([NEAR, FAR])
-    expected = staple(masks).probability >= 0.5 if by == "staple" else majority(masks.byte(), None, 2, by) == 1
+    expected = by_other_means(masks, by)
     with pytest.warns(
         OddRaterWarning, match=r"^C of case 1 has a mean Dice of 0\.000 .* 1\.000 among .*axis 1"
     ) as seen:
@@ -186,7 +197,7 @@ def test_fusing_warns_and_fuses_all_the_same(by):
         (lambda: odd_raters(FAR, fraction=0), "fraction is 0"),
         (lambda: odd_raters(FAR, fraction=1.5), "fraction is 1.5"),
         (lambda: fuse(FAR), "wanted axes"),
-        (lambda: fuse(FAR[None], by="mean"), "by is 'mean'; wanted one of 'staple', 'strict'"),
+        (lambda: fuse(FAR[None], by="mean"), "by is 'mean'; wanted one of 'staple', 'dawid_skene'"),
         (lambda: fuse(FAR[None], names=["A"]), "1 names are given for 3 raters"),
     ],
 )

@@ -9,8 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labutils.consensus import staple as module
-from labutils.consensus.staple import Patterns, count_patterns, staple
+from labutils.consensus.staple import staple
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 
@@ -185,31 +184,6 @@ def test_defined_for_any_masks_and_any_order_of_raters(raters, size, share, seed
     order = torch.randperm(raters, generator=rng_for(seed, "order"))
     a, b = staple(masks, max_iterations=1), staple(masks[:, order], max_iterations=1)
     np.testing.assert_allclose(a.probability, b.probability, atol=1e-9)
-
-
-@pytest.mark.parametrize("raters", [3, 16, 17, 70, 300])
-def test_patterns_are_the_distinct_columns(raters):
-    masks = (torch.rand(raters, 200, generator=rng_for(raters, "masks")) < 0.01).numpy()
-    seen = np.arange(raters) != 1
-    patterns, codes, code = count_patterns(masks, seen)
-    rebuilt = patterns.votes[np.searchsorted(codes, code)].T
-    np.testing.assert_array_equal(rebuilt, masks & seen[:, None])
-    assert len({row.tobytes() for row in patterns.votes}) == len(patterns.votes)
-    np.testing.assert_array_equal(patterns.pixels, np.bincount(np.searchsorted(codes, code)))
-
-
-def test_more_than_two_to_the_24_pixels_count_exactly():
-    """A float32 counter stops at 2^24; the same shares of far more pixels give the same answer here."""
-    votes = np.array([[0, 0, 0], [1, 1, 1], [1, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
-    pixels = np.array([60.0, 25, 10, 3, 2])
-    few, many = (
-        module._expectation_maximization(
-            Patterns(votes, np.ones_like(votes), pixels * times), None, 1.0, None, 1e-12, 1000
-        )
-        for times in (1, 2**26 + 1)
-    )
-    np.testing.assert_allclose(few.posterior, many.posterior, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(few.sensitivity, many.sensitivity, rtol=0, atol=1e-9)
 
 
 MASKS = torch.ones(1, 2, 3, 3, dtype=torch.bool)

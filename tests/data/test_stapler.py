@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from labutils.consensus.fuse import fuse
+from labutils.consensus.fuse import WAYS, fuse
 from labutils.consensus.odd_raters import OddRaterWarning, odd_raters
 from labutils.core.checks import DataError
 from labutils.data import catalog
@@ -97,7 +97,7 @@ def test_the_published_volume(published):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("by", ["staple", "strict"])
+@pytest.mark.parametrize("by", WAYS)
 def test_fusing_the_published_volume_warns_of_reader_2_until_it_is_turned(published, by):
     says = r"rater 2 of case 0 has a mean Dice of 0\.085 .* 0\.819 among themselves; flipping axes 0 and 1 gives 0\.742"
     with pytest.warns(OddRaterWarning, match=says) as warned:

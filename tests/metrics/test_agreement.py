@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
-from labutils.metrics.agreement import fleiss_kappa, krippendorff_alpha, mean_pairwise_dice, pooled_krippendorff_alpha
+from labutils.metrics.agreement import (
+    fleiss_kappa,
+    krippendorff_alpha,
+    mean_pairwise_dice,
+    pair_agreement_map,
+    pooled_krippendorff_alpha,
+    vote_entropy_map,
+)
 from labutils.metrics.overlap import dice
 
 
@@ -41,6 +48,31 @@ def loop_kappa(units, classes):
     shares = [sum(row[c] for row in counts) / (items * n) for c in range(classes)]
     chance = sum(s * s for s in shares)
     return (observed - chance) / (1 - chance) if chance < 1 else math.nan
+
+
+def test_maps_of_agreement_by_hand():
+    masks = pixels([0, 1, 2, 0], [0, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 2])
+    # pairs that agree, of six: all; three of 1; two of 1; two of 1
+    assert pair_agreement_map(masks, None, 3).flatten().tolist() == [1, 3 / 6, 1 / 6, 1 / 6]
+    quarter = -(3 / 4 * math.log(3 / 4) + 1 / 4 * math.log(1 / 4))
+    half = -(1 / 2 * math.log(1 / 2) + 2 / 4 * math.log(1 / 4))
+    assert vote_entropy_map(masks, None, 3).flatten().tolist() == pytest.approx([0, quarter, half, half])
+    present = torch.tensor([[True, False, False, True]])
+    assert pair_agreement_map(masks, present, 3).flatten().tolist() == [1, 0, 0, 0]
+    assert vote_entropy_map(masks, present, 3).flatten().tolist() == pytest.approx([0] + [math.log(2)] * 3)
+    alone = torch.tensor([[True, False, False, False]])
+    assert pair_agreement_map(masks, alone, 3).isnan().all()
+    assert vote_entropy_map(masks, alone, 3).flatten().tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("agreement", [pair_agreement_map, vote_entropy_map])
+def test_maps_of_agreement_on_a_volume_and_refusals(agreement):
+    masks = labels(0, (2, 3, 4, 5, 6), classes=4)
+    found = agreement(masks, None, 4)
+    assert (found.shape, found.dtype) == ((2, 4, 5, 6), torch.float64)
+    assert torch.equal(found[:, 1], agreement(masks[:, :, 1], None, 4))
+    with pytest.raises(InputError, match="label 3"):
+        agreement(masks, None, 3)
 
 
 def test_the_published_example_of_fleiss():

@@ -13,8 +13,8 @@ from labutils.models.registry import MODELS, build, make_config
 from labutils.models.unet import UNetOutput
 from labutils.viz.architecture import architecture
 
-SMALL = {"unet": {"width": 4, "levels": 2}}
-OTHER = {"unet": {"width": 6, "levels": 4}}
+SMALL = {name: {"width": 4, "levels": 2} for name in MODELS}
+OTHER = {name: {"width": 6, "levels": 4} for name in MODELS}
 VIEWS = [(settings, shape) for settings in (SMALL, OTHER) for shape in ((1, 16, 16), (1, 13, 29), (1, 1, 1))]
 
 
@@ -85,7 +85,7 @@ def test_every_number_is_what_a_real_run_gives(name, settings, shape):
     for part, module in network.named_modules():
         module.register_forward_hook(lambda _m, _i, out, part=part: seen.update({part: out}))
     with torch.no_grad():
-        fields = network(torch.zeros(2, *shape))._asdict()
+        fields = network.whole(torch.zeros(2, *shape))._asdict()
     found = describe(network, shape)
     assert found.stages[0].shape == shape
     for stage in found.stages[1:]:

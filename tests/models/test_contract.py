@@ -7,7 +7,13 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.registry import MODELS, build, make_config, name_of
 
-SMALL = {"unet": {"width": 4, "levels": 2}}
+BODY = {"width": 4, "levels": 2}
+SMALL = {
+    "unet": BODY,
+    "global-cm": BODY | {"raters": 3, "warm_up": 0},
+    "pixel-cm": BODY | {"raters": 3, "warm_up": 0},
+    "stochastic-cm": BODY | {"raters": 3, "warm_up": 0, "anneal": "none"},
+}
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
 
@@ -86,7 +92,7 @@ def test_the_loss_falls_on_eight_cases(name):
     model, batch = make(name).train(), make_batch(8)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     losses = []
-    for step in range(30):
+    for step in range(60):
         total = model.objective(batch, step, rng_for(0, step)).total
         optimizer.zero_grad()
         total.backward()

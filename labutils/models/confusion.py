@@ -1,0 +1,155 @@
+r"""What the confusion-matrix models share: settings, the arithmetic of confusion matrices, and terms of the loss.
+
+A confusion matrix :math:`A` of a rater has :math:`A_{ij} = p(\text{rater says } i \mid \text{truth is } j)`; each
+column sums to 1. With :math:`p` the probabilities of the truth at a pixel, the rater says :math:`i` with probability
+:math:`(A p)_i`: probabilities are mixed, never logits. Matrices are kept as logarithms, so that nothing underflows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from labutils.consensus.majority import soft_vote
+from labutils.core.checks import ConfigError, require
+from labutils.core.types import Batch
+from labutils.losses import coin_length_mean, cross_entropy_mean, labels_nll_mean
+from labutils.models.body import BodyConfig, BodyModel
+
+CleanTerm = Literal["none", "cross-entropy", "coin"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionConfig(BodyConfig):
+    """Settings of a network that estimates the truth and how raters depart from it."""
+
+    raters: int = 4  # R
+    start: float = 0.95  # diagonal of every matrix before training, above 1/K and below 1
+    warm_up: int = 100  # steps in which the clean head learns the vote fraction and matrices are left alone
+    clean: CleanTerm = "coin"  # second term of the loss, on the clean head alone
+    clean_weight: float = 1.0
+    coupled: bool = False  # whether the raters' term trains the clean head too, as published
+    trace: float = 0.0  # weight of the mean trace / K: above 0 pulls matrices away from the identity, below 0 to it
+
+    per_rater: ClassVar[bool] = True  # rater k must be the same person in every case
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.raters >= self.per_rater, f"raters is {self.raters}; wanted 1 or more", ConfigError)
+        fits = 1 / self.classes < self.start < 1
+        require(fits, f"start is {self.start}; wanted above 1/{self.classes} and below 1", ConfigError)
+        require(self.warm_up >= 0, f"warm_up is {self.warm_up}; wanted 0 steps or more", ConfigError)
+        require(self.clean_weight >= 0, f"clean_weight is {self.clean_weight}; wanted 0 or more", ConfigError)
+        learns = self.coupled or (self.clean != "none" and self.clean_weight > 0)
+        require(learns, 'nothing trains the clean head: clean is "none" and coupled is false', ConfigError)
+
+
+class ConfusionOutput(NamedTuple):
+    """What one pass gives."""
+
+    logits: Tensor  # (B, K, H, W), of the truth, before softmax
+    log_matrices: Tensor  # (B, R, K, K, H, W), or 1 for B, H and W; the exponentials sum to 1 over the third axis
+
+
+class ConfusionTerms(NamedTuple):
+    """The loss and its parts: ``total = raters + config.clean_weight * clean + config.trace * trace``.
+
+    While warming up ``total`` is ``clean``, the cross-entropy to the vote fraction, and the others are 0.
+    """
+
+    total: Tensor
+    raters: Tensor  # nats, mean negative log-likelihood of the raters' labels
+    clean: Tensor  # nats, the clean head's own term
+    trace: Tensor  # mean diagonal of the matrices
+
+
+def identity_logits(classes: int, diagonal: float) -> Tensor:
+    """Logits (K, K) whose softmax over rows has `diagonal` on the diagonal and equal chances beside it."""
+    beside = math.log((1 - diagonal) / (classes - 1))
+    return torch.full((classes, classes), beside).fill_diagonal_(math.log(diagonal))
+
+
+def said(log_probs: Tensor, log_matrices: Tensor) -> Tensor:
+    r"""Log-probability of what each rater says, :math:`\log A p`.
+
+    Args:
+        log_probs: float (B, K, H, W), of the truth.
+        log_matrices: float (B, R, K, K, H, W), or 1 for B, H and W; rows (third axis) are what the rater says.
+    Returns:
+        float32 (B, R, K, H, W); the exponentials sum to 1 over K.
+    """
+    return torch.logsumexp(log_probs.float()[:, None, None] + log_matrices.float(), dim=3)
+
+
+def mean_diagonal(log_matrices: Tensor) -> Tensor:
+    """The mean over everything of the diagonal entries, in [0, 1]: trace / K."""
+    return torch.diagonal(log_matrices, dim1=2, dim2=3).exp().mean()
+
+
+def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch, *, identified: bool = True) -> Tensor:
+    """The clean head's own term, a scalar; 0 for "none".
+
+    "cross-entropy" is to the vote fraction: its answer is the raters' mean, doubt included. "coin" is
+    `labutils.losses.coin_length_mean`: its answer is a vote in which raters weigh as much as they are reliable.
+    """
+    if kind == "cross-entropy":
+        return cross_entropy_mean(logits, soft_vote(batch.masks, batch.present, logits.shape[1]))
+    if kind == "coin":
+        probs = torch.softmax(logits.float(), dim=1)
+        return coin_length_mean(probs, batch.masks, batch.present, identified=identified)
+    return logits.new_zeros(())
+
+
+class ConfusionModel(BodyModel):
+    """A clean head that says what is there, and matrices that say what each rater makes of it."""
+
+    config: ConfusionConfig
+    matrices: nn.Module  # features (B, width, H, W) to log-matrices as `said` takes them
+
+    def forward(self, image: Tensor) -> ConfusionOutput:
+        """The truth's logits and every rater's matrices.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+        Raises:
+            InputError: the image has other axes or another number of channels than the network.
+        """
+        features = self.features(image)
+        return ConfusionOutput(self.head(features), self.matrices(features))
+
+    def clean(self, image: Tensor) -> Tensor:
+        """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
+        return torch.softmax(self.head(self.features(image)).float(), dim=1)
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """What n raters drawn with replacement would say: probabilities (B, S, K, H, W), summing to 1 over K."""
+        require(n >= 1, f"n is {n}; wanted one sample or more")
+        logits, log_matrices = self.forward(image)
+        answers = said(torch.log_softmax(logits.float(), dim=1), log_matrices).exp()
+        drawn = torch.randint(self.config.raters, (len(image), n), generator=rng).to(image.device)
+        return answers[torch.arange(len(image), device=image.device)[:, None], drawn]
+
+    def objective(self, batch: Batch, step: int, rng: torch.Generator) -> ConfusionTerms:
+        """The named loss terms of a batch; there is no chance in them.
+
+        Raises:
+            InputError: a mask holds a class the network does not have, or there are other raters than it has.
+        """
+        self.require_classes(batch.masks)
+        raters = batch.masks.shape[1]
+        require(raters == self.config.raters, f"the network has {self.config.raters} raters and the masks {raters}")
+        logits, log_matrices = self.forward(batch.image)
+        if step < self.config.warm_up:
+            clean = clean_term("cross-entropy", logits, batch)
+            return ConfusionTerms(clean, zero := logits.new_zeros(()), clean, zero)
+        log_probs = torch.log_softmax(logits.float(), dim=1)
+        nll = labels_nll_mean(
+            said(log_probs if self.config.coupled else log_probs.detach(), log_matrices), batch.masks, batch.present
+        )
+        clean, trace = clean_term(self.config.clean, logits, batch), mean_diagonal(log_matrices)
+        total = nll + self.config.clean_weight * clean + self.config.trace * trace
+        return ConfusionTerms(total, nll, clean, trace)

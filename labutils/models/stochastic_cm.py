@@ -1,0 +1,292 @@
+r"""A distribution over confusion matrices: who might draw, and what would that person make of this image?
+
+Idea: a clean head says what is there, :math:`p(x)`. A latent vector z says which annotator draws; a decoder turns z and
+the image's features into a confusion matrix at every pixel, and that annotator says :math:`A(x, z)\, p(x)`. A prior
+:math:`p(z \mid x)` proposes annotators for an image, a posterior :math:`q(z \mid x, y)` recognizes the one who drew y;
+both are small convolutional networks, so any image size will do. Loss, for the mask y of one rater of each image:
+
+.. math:: -\mathbb{E}_q \log p(y \mid A(x, z)\, p(x)) + \beta\, k(t)\, \mathrm{KL}[q(z \mid x, y) \,\|\, p(z \mid x)]
+
+per image, divided by its pixels, k rising from 0 to 1; and the clean head's own term as in `labutils.models.confusion`.
+Where raters are identified, prior and posterior also see which rater it is.
+
+Differences from the published model (see `labutils.models.original_cm`, which has it with its faults): probabilities
+are mixed, not logits; the KL counts once; the prior looks at the image, the posterior at the label; the decoder is
+convolutional; matrices start near the identity and are normalized once; the clean head is not trained to be the mean
+rater.
+
+Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z); log-matrices (B, 1, K, K, H, W).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.types import Batch
+from labutils.losses import kl_normal, labels_nll_mean
+from labutils.models.blocks import ConvBlock, NearZeroConv
+from labutils.models.body import BodyModel
+from labutils.models.confusion import ConfusionConfig, clean_term, identity_logits, mean_diagonal, said
+
+LOG_SIGMA = 4.0  # log standard deviations stay within this of 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticCMConfig(ConfusionConfig):
+    """Settings of the network with a distribution over confusion matrices."""
+
+    raters: int = 0  # R where raters are identified; 0: exchangeable
+    latent: int = 6  # Z
+    beta: float = 1.0  # weight of the KL, in nats a nat
+    anneal: Literal["none", "linear", "cyclic"] = "linear"  # how the KL's weight comes to `beta`
+    ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
+    coder_width: int = 16  # channels of prior, posterior and decoder
+
+    per_rater: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require(self.raters >= 0, f"raters is {self.raters}; wanted 0 (exchangeable) or more", ConfigError)
+        for name in ("latent", "ramp", "coder_width"):
+            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
+        require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)
+        super().__post_init__()
+
+
+class Gaussian(NamedTuple):
+    """Independent normal numbers."""
+
+    mean: Tensor  # (B, Z)
+    log_sigma: Tensor  # (B, Z), natural logarithm of the standard deviation
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """n vectors for each, (B, n, Z); the gradient reaches mean and deviation."""
+        batch, latent = self.mean.shape
+        noise = torch.randn(batch, n, latent, generator=rng).to(self.mean.device)
+        return self.mean[:, None] + self.log_sigma.exp()[:, None] * noise
+
+
+class StochasticCMOutput(NamedTuple):
+    """What one pass over an image gives."""
+
+    logits: Tensor  # (B, K, H, W), of the truth, before softmax
+    proposed: (
+        Tensor  # (B, 2 Z): mean and log standard deviation of p(z | x), of the first rater where there are several
+    )
+
+
+class StochasticCMWhole(NamedTuple):
+    """What a pass through every part gives, the posterior looking at an empty mask, and z at the prior's mean."""
+
+    logits: Tensor  # (B, K, H, W)
+    log_matrices: Tensor  # (B, 1, K, K, H, W)
+    proposed: Tensor  # (B, 2 Z), of p(z | x)
+    recognized: Tensor  # (B, 2 Z), of q(z | x, y)
+
+
+class StochasticCMTerms(NamedTuple):
+    """The loss and its parts.
+
+    ``total = raters + weight * kl / pixels + config.clean_weight * clean + config.trace * trace``, weight the KL's at
+    this step. While warming up ``total`` is ``clean``, the cross-entropy to the vote fraction, and the others are 0.
+    """
+
+    total: Tensor
+    raters: Tensor  # nats a pixel, negative log-likelihood of one rater's labels in each image
+    kl: Tensor  # nats an image
+    clean: Tensor  # nats, the clean head's own term
+    trace: Tensor  # mean diagonal of the matrices
+
+
+class Encoder(nn.Module):
+    """Feature maps, and which rater it is, to a normal distribution over z: (B, inputs, H, W) to (B, 2 Z)."""
+
+    def __init__(self, inputs: int, config: StochasticCMConfig) -> None:
+        super().__init__()
+        width = config.coder_width
+        self.fine = ConvBlock(inputs, width, convs=1, norm="none")
+        self.coarse = ConvBlock(width, 2 * width, convs=2, norm="none")
+        self.rater = nn.Embedding(config.raters, 2 * width) if config.raters else None
+        self.last = nn.Linear(2 * width, 2 * config.latent)
+
+    def forward(self, maps: Tensor, rater: Tensor | None = None) -> Tensor:
+        """Mean and log standard deviation one after the other; `rater` int64 (B,), None for exchangeable raters."""
+        pooled = functional.avg_pool2d(self.fine(maps), 2, ceil_mode=True)
+        summary = self.coarse(pooled).mean(dim=(2, 3))
+        if self.rater is not None:
+            summary = summary + self.rater(rater)
+        return self.last(torch.relu(summary))
+
+
+class Decoder(nn.Module):
+    """z and features to a matrix at every pixel: (N, Z) and (N, width, H, W) to log-matrices (N, 1, K, K, H, W)."""
+
+    start: Tensor
+
+    def __init__(self, config: StochasticCMConfig) -> None:
+        super().__init__()
+        self.classes, width = config.classes, config.coder_width
+        self.see = nn.Conv2d(config.width, width, kernel_size=3, padding=1)
+        self.who = nn.Linear(config.latent, width)
+        self.mix = ConvBlock(width, width, convs=2, norm="none")
+        self.entries = NearZeroConv(width, config.classes**2)
+        start = identity_logits(config.classes, config.start)
+        self.register_buffer("start", start[:, :, None, None], persistent=False)
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        """The matrices of one annotator per feature map."""
+        mixed = self.mix(torch.relu(self.see(features) + self.who(z)[:, :, None, None]))
+        entries = self.entries(mixed).float().view(len(z), 1, self.classes, self.classes, *features.shape[-2:])
+        return torch.log_softmax(self.start + entries, dim=2)
+
+
+class StochasticCM(BodyModel):
+    """The body, a clean head, and a conditional variational autoencoder over confusion matrices."""
+
+    config: StochasticCMConfig
+
+    def __init__(self, config: StochasticCMConfig) -> None:
+        super().__init__(config)
+        self.prior = Encoder(config.width, config)
+        self.posterior = Encoder(config.width + config.classes, config)
+        self.decoder = Decoder(config)
+
+    def forward(self, image: Tensor) -> StochasticCMOutput:
+        """The truth's logits and what the image says of who might draw.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+        Raises:
+            InputError: the image has other axes or another number of channels than the network.
+        """
+        features = self.features(image)
+        return StochasticCMOutput(self.head(features), self.prior(features, self._rater(len(image), 0, image.device)))
+
+    def whole(self, image: Tensor) -> StochasticCMWhole:
+        """A pass through every stage, for a drawing."""
+        features, who = self.features(image), self._rater(len(image), 0, image.device)
+        empty = torch.zeros(len(image), 1, *image.shape[-2:], dtype=torch.uint8, device=image.device)
+        proposed, recognized = self.prior(features, who), self.posterior(self._with(features, empty), who)
+        log_matrices = self.decoder(_gaussian(proposed).mean, features)
+        return StochasticCMWhole(self.head(features), log_matrices, proposed, recognized)
+
+    def clean(self, image: Tensor) -> Tensor:
+        """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
+        return torch.softmax(self.head(self.features(image)).float(), dim=1)
+
+    def annotators(self, image: Tensor, z: Tensor) -> Annotators:
+        """What annotators of given latent vectors make of each image, which is encoded once.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+            z: float32 (B, S, Z).
+        Returns:
+            their matrices and what they say.
+        Raises:
+            InputError: an argument has the wrong axes or sizes.
+        """
+        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
+        return self._annotators(self.features(image), z)
+
+    def _annotators(self, features: Tensor, z: Tensor) -> Annotators:
+        log_probs = torch.log_softmax(self.head(features).float(), dim=1)
+        matrices = [self.decoder(z[:, s], features) for s in range(z.shape[1])]  # one at a time: memory of one map
+        answers = [said(log_probs, matrix)[:, 0].exp() for matrix in matrices]
+        return Annotators(torch.cat(matrices, dim=1).exp(), torch.stack(answers, dim=1))
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """What n annotators drawn from the prior would say: probabilities (B, S, K, H, W), summing to 1 over K.
+
+        Where raters are identified, each sample first draws one of them.
+        """
+        require(n >= 1, f"n is {n}; wanted one sample or more")
+        features = self.features(image)
+        return self._annotators(features, self._draw(features, n, rng)).probs
+
+    def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """n latent vectors from the prior of each image, (B, S, Z)."""
+        return self._draw(self.features(image), n, rng)
+
+    def _draw(self, features: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        if not self.config.raters:
+            return _gaussian(self.prior(features, None)).draw(n, rng)
+        of_each = [
+            self.prior(features, self._rater(len(features), r, features.device)) for r in range(self.config.raters)
+        ]
+        which = torch.randint(self.config.raters, (len(features), n), generator=rng).to(features.device)
+        rows = torch.arange(len(features), device=features.device)[:, None]
+        mean, log_sigma = _gaussian(torch.stack(of_each, dim=1)[rows, which].flatten(0, 1))
+        return Gaussian(mean, log_sigma).draw(1, rng).view(len(features), n, -1)
+
+    def objective(self, batch: Batch, step: int, rng: torch.Generator) -> StochasticCMTerms:
+        """The named loss terms of a batch; `rng` draws one present rater for each image, and z.
+
+        Raises:
+            InputError: a mask holds a class the network does not have, or there are other raters than it knows.
+        """
+        self.require_classes(batch.masks)
+        config, raters = self.config, batch.masks.shape[1]
+        require(config.raters in (0, raters), f"the network has {config.raters} raters and the masks {raters}")
+        features = self.features(batch.image)
+        logits = self.head(features)
+        if step < config.warm_up:
+            clean, zero = clean_term("cross-entropy", logits, batch), logits.new_zeros(())
+            return StochasticCMTerms(clean, zero, zero, clean, zero)
+        rater = torch.multinomial(batch.present.float().cpu(), 1, generator=rng).to(features.device)  # (B, 1)
+        label = batch.masks.gather(1, rater[:, :, None, None].expand(-1, -1, *batch.masks.shape[2:]))
+        who = rater[:, 0] if config.raters else None
+        posterior, prior = (
+            _gaussian(self.posterior(self._with(features, label), who)),
+            _gaussian(self.prior(features, who)),
+        )
+        log_matrices = self.decoder(posterior.draw(1, rng)[:, 0], features)
+        log_probs = torch.log_softmax(logits.float(), dim=1)
+        nll = labels_nll_mean(
+            said(log_probs if config.coupled else log_probs.detach(), log_matrices), label, torch.ones_like(rater) > 0
+        )
+        kl = kl_normal(*posterior, *prior).sum(dim=1).mean()
+        clean, trace = (
+            clean_term(config.clean, logits, batch, identified=config.raters > 0),
+            mean_diagonal(log_matrices),
+        )
+        weight = kl_weight(config, step - config.warm_up) / label[0].numel()
+        total = nll + weight * kl + config.clean_weight * clean + config.trace * trace
+        return StochasticCMTerms(total, nll, kl, clean, trace)
+
+    def _with(self, features: Tensor, label: Tensor) -> Tensor:
+        one_hot = functional.one_hot(label[:, 0].long(), self.config.classes).movedim(-1, 1)
+        return torch.cat([features, one_hot.to(features.dtype)], dim=1)
+
+    def _rater(self, batch: int, rater: int, device: torch.device) -> Tensor | None:
+        return torch.full((batch,), rater, device=device) if self.config.raters else None
+
+
+class Annotators(NamedTuple):
+    """What some annotators make of some images."""
+
+    matrices: Tensor  # float32 (B, S, K, K, H, W), each column sums to 1
+    probs: Tensor  # float32 (B, S, K, H, W), of what they say, summing to 1 over K
+
+
+def _gaussian(parameters: Tensor) -> Gaussian:
+    mean, log_sigma = parameters.float().chunk(2, dim=-1)
+    return Gaussian(mean, LOG_SIGMA * torch.tanh(log_sigma / LOG_SIGMA))
+
+
+def kl_weight(config: StochasticCMConfig, step: int) -> float:
+    """Weight of the KL at a step counted from the end of the warm-up, 0 to ``config.beta``.
+
+    "linear" rises over ``config.ramp`` steps and stays; "cyclic" rises so and stays as long again, five times over
+    (Fu et al. 2019), and then stays.
+    """
+    if config.anneal == "none":
+        return config.beta
+    if config.anneal == "cyclic" and step < 10 * config.ramp:
+        step %= 2 * config.ramp
+    return config.beta * min(1.0, step / config.ramp)
