@@ -2,7 +2,9 @@
 
 A good annotator draws the truth. An over-segmenting one thickens it by two strokes of a 2 x 2 brush, and an
 under-segmenting one thins it likewise. A wrong one draws something of another shape and place. A blank one judged the
-case and drew nothing. Source: the preparation of MNIST published with the code of stochastic confusion matrices
+case and drew nothing. A noisy one draws the truth and errs at pixels chosen by lot.
+
+Source of all but the last: the preparation of MNIST published with the code of stochastic confusion matrices
 (github.com/rCampSemp/learn-vae-noisy-label). Good, over and under are equal to its prepared files to the bit; wrong
 follows the same steps from the true mask, where the original may have started from the gray digit, and differs.
 """
@@ -23,6 +25,7 @@ STROKES = 2  # how often the brush is applied
 TURN_DEG = 135.0  # of the wrong annotator's mask about the center of the image, counter-clockwise
 WRONG_STROKES = 4
 WRONG_CUT = 50  # of 255
+FLIPPED = 0.1  # chance of a pixel to be wrong in the noisy annotator's mask
 NOISE_GRAY = (2.0, 5.0)  # mean and standard deviation, gray levels of 0 to 255, before halving
 
 
@@ -57,6 +60,11 @@ def blank(truth: np.ndarray) -> np.ndarray:
     return np.zeros_like(truth)
 
 
+def noisy(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The truth with each pixel, inside and outside, turned over with a chance of 1 in 10."""
+    return truth ^ (rng.random(truth.shape) < FLIPPED).astype(np.uint8)
+
+
 ANNOTATORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "good": good,
     "over": over,
@@ -64,25 +72,34 @@ ANNOTATORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "wrong": wrong,
     "blank": blank,
 }
+BY_CHANCE: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {"noisy": noisy}
 
 
-def annotate(truth: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def annotate(truth: np.ndarray, names: Sequence[str], rng: np.random.Generator | None = None) -> np.ndarray:
     """What simulated annotators draw of one true mask.
 
     Args:
         truth: uint8 (H, W), 0 or 1.
-        names: keys of `ANNOTATORS`, one a rater; rater k is the same annotator in every case.
+        names: keys of `ANNOTATORS` or `BY_CHANCE`, one a rater; rater k is the same annotator in every case.
+        rng: needed by annotators of `BY_CHANCE`, who draw one number a pixel.
     Returns:
         uint8 (R, H, W), 0 or 1.
     Raises:
-        InputError: the truth has another type, shape or value, no annotator is named, or one is unknown.
+        InputError: the truth has another type, shape or value, no annotator is named, one is unknown, or one draws by
+            chance and there is no rng.
     """
     fits = truth.dtype == np.uint8 and truth.ndim == 2 and 0 not in truth.shape and truth.max() <= 1
     require(fits, f"truth is {truth.dtype} {truth.shape}; wanted uint8 (H, W) of 0 and 1")
     require(len(names) > 0, "no annotator is named; wanted one or more")
     for name in names:
-        require_choice("annotator", name, tuple(ANNOTATORS), InputError)
-    return np.stack([ANNOTATORS[name](truth) for name in names])
+        require_choice("annotator", name, (*ANNOTATORS, *BY_CHANCE), InputError)
+    return np.stack([ANNOTATORS[name](truth) if name in ANNOTATORS else _by_chance(name, truth, rng) for name in names])
+
+
+def _by_chance(name: str, truth: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    if rng is None:
+        raise InputError(f"annotator {name!r} draws by chance; wanted an rng")
+    return BY_CHANCE[name](truth, rng)
 
 
 def add_noise(gray: np.ndarray, rng: np.random.Generator, kind: Noise = "clip") -> np.ndarray:

@@ -7,6 +7,7 @@ Your copy is a folder with ``train-images-idx3-ubyte`` or ``t10k-images-idx3-uby
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from labutils.data.prepared import files_key, prepared_store, source_of
 from labutils.data.splits import split_by_patient
 from labutils.data.store import Source, Store
 
+Digits = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by file: gray values and true masks, uint8 (N, H, W) each
 VERSION = 1  # raise it when the same digits would give another store
 FILES = {"train": "train-images-idx3-ubyte", "t10k": "t10k-images-idx3-ubyte"}  # by how their digits are called
 FRACTIONS = {"train": 0.7, "validate": 0.15, "test": 0.15}
@@ -76,26 +78,37 @@ def load(split: str, root: Path | None, limit: int | None = None) -> Store:
     Raises:
         DataError: the folder has neither file, or one is damaged; the text names it.
     """
-    files = {} if root is None else _files(root)
+    files = {} if root is None else digit_files(root)
     facts = files_key(root, files.values(), VERSION, CARD) if root else repr((VERSION, CARD))
     key = sha256_of_bytes(facts.encode())
 
     def make() -> Store:
-        digits = {name: _mnist(path) for name, path in files.items()} or {"digits": embedded_digits()}
+        digits = {name: mnist_digits(path) for name, path in files.items()} or {"digits": embedded_digits()}
         return annotated(digits, split, source=source_of(root) if root else "embedded")
 
     return prepared_store(f"digit-annotators-{split}", key, make).first(limit)
 
 
-def _files(root: Path) -> dict[str, Path]:
-    candidates = {name: (root / file, root / f"{file}.gz") for name, file in FILES.items()}
+def digit_files(root: Path, names: Collection[str] = tuple(FILES)) -> dict[str, Path]:
+    """The files of MNIST's digits in a folder, plain or compressed, by their keys of `FILES`.
+
+    Raises:
+        DataError: it has none of those named.
+    """
+    files = {name: FILES[name] for name in names}
+    candidates = {name: (root / file, root / f"{file}.gz") for name, file in files.items()}
     there = {name: next((p for p in paths if p.is_file()), None) for name, paths in candidates.items()}
     found = {name: path for name, path in there.items() if path is not None}
-    require(found, f"{root} has none of {', '.join(FILES.values())}, plain or .gz", DataError)
+    require(found, f"{root} has none of {', '.join(files.values())}, plain or .gz", DataError)
     return found
 
 
-def _mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def mnist_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The digits of one of MNIST's files: gray values and true masks (any ink), uint8 (N, 28, 28) each.
+
+    Raises:
+        DataError: the file is damaged, or its images have another size.
+    """
     gray = read_idx(path, 3)
     fits = gray.shape[1:] == (SIZE_PX, SIZE_PX)
     require(fits, f"{path} holds images of {gray.shape[1:]} pixels; wanted {SIZE_PX} x {SIZE_PX}", DataError)
@@ -115,7 +128,7 @@ def embedded_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def annotated(
-    digits: dict[str, tuple[np.ndarray, np.ndarray]],
+    digits: Digits,
     split: str,
     *,
     source: Source,
@@ -132,26 +145,50 @@ def annotated(
         annotators: one a rater, in the order of the rater axis.
         noise: as for `labutils.data.annotators.add_noise`.
     """
-    cases = _dealt(digits, split)
-    images = [add_noise(digits[n][0][i], numpy_rng_for(SEED, "digit noise", n, i), noise) for n, i in cases]
-    truth = np.stack([digits[name][1][i] for name, i in cases])
-    masks = np.stack([annotate(one, annotators) for one in truth])
-    ids = tuple(f"{name}-{i}" for name, i in cases)
+    numbers = _dealt(digits, split)
+    return drawn_digits(digits, numbers, card=CARD, split=split, source=source, annotators=annotators, noise=noise)
+
+
+def drawn_digits(
+    digits: Digits,
+    numbers: Sequence[tuple[str, int]],
+    *,
+    card: Card,
+    split: str,
+    source: Source,
+    annotators: tuple[str, ...],
+    noise: Noise,
+) -> Store:
+    """Chosen digits under noise, drawn by simulated annotators; chance depends on the digit alone.
+
+    Args:
+        digits: as for `annotated`.
+        numbers: the digits as (name, number in its file).
+        card: of the store.
+        split: name of the split.
+        source: as for `annotated`.
+        annotators: as for `annotated`.
+        noise: as for `annotated`.
+    """
+    images = [add_noise(digits[n][0][i], numpy_rng_for(SEED, "digit noise", n, i), noise) for n, i in numbers]
+    truth = np.stack([digits[name][1][i] for name, i in numbers])
+    masks = [annotate(digits[n][1][i], annotators, numpy_rng_for(SEED, "digit rater", n, i)) for n, i in numbers]
+    ids = tuple(f"{name}-{i}" for name, i in numbers)
     return Store(
         image=np.stack(images)[:, None],
-        masks=masks,
-        present=np.ones(masks.shape[:2], bool),
+        masks=np.stack(masks),
+        present=np.ones((len(numbers), len(annotators)), bool),
         truth=truth,
-        spacing_mm=np.ones((len(cases), 2)),
+        spacing_mm=np.ones((len(numbers), 2)),
         patients=ids,
         cases=ids,
-        card=CARD,
+        card=card,
         split=split,
         source=source,
     )
 
 
-def _dealt(digits: dict[str, tuple[np.ndarray, np.ndarray]], split: str) -> list[tuple[str, int]]:
+def _dealt(digits: Digits, split: str) -> list[tuple[str, int]]:
     """The digits of a split as (name, number in its file)."""
     kept_apart = set(FILES) <= set(digits)
     if kept_apart and split == "test":
@@ -162,12 +199,13 @@ def _dealt(digits: dict[str, tuple[np.ndarray, np.ndarray]], split: str) -> list
     return [pool[i] for i in chosen]
 
 
-def _found(folder: Path) -> bool:
-    return any((folder / f"{file}{ending}").is_file() for file in FILES.values() for ending in ("", ".gz"))
+def has_digits(folder: Path, names: Collection[str] = tuple(FILES)) -> bool:
+    """Whether a folder has any of the files that `digit_files` looks for."""
+    return any((folder / f"{FILES[name]}{ending}").is_file() for name in names for ending in ("", ".gz"))
 
 
 def _holds(folder: Path, split: str) -> bool:
     return split in CARD.splits  # every split is dealt from the same files
 
 
-DATASET = Dataset(card=CARD, load=load, folders=("mnist_idx", "MNIST"), found=_found, holds=_holds, embedded=True)
+DATASET = Dataset(card=CARD, load=load, folders=("mnist_idx", "MNIST"), found=has_digits, holds=_holds, embedded=True)

@@ -51,7 +51,8 @@ def column_of_truth(matrices: Tensor, truth: Tensor) -> Tensor:
     """What each rater says at each pixel of the class that is there: the matrix's column of the true class.
 
     Args:
-        matrices: float (B, R, K, K, H, W), or (B, R, K, K) where they are equal at all pixels.
+        matrices: float (B, R, K, K, H, W), or (B, R, K, K) where they are equal at all pixels; B, and H and W, may
+            be 1 where they are equal in all cases, and at all pixels.
         truth: uint8 (B, H, W), classes below K.
     Returns:
         As `matrices` in type, (B, R, K, H, W), summing to 1 over K; its entry of the true class is p(rater is right).
@@ -60,13 +61,14 @@ def column_of_truth(matrices: Tensor, truth: Tensor) -> Tensor:
     """
     require_shape("truth", truth, "BHW")
     wide = matrices[..., None, None] if matrices.ndim == 4 else matrices
-    sizes = require_shape("matrices", wide, "BRKJHW", B=len(truth))
-    whole = sizes["K"] == sizes["J"] and wide.shape[-2:] in ((1, 1), truth.shape[1:])
+    sizes = require_shape("matrices", wide, "BRKJHW")
+    whole = sizes["K"] == sizes["J"] and sizes["B"] in (1, len(truth))
     wanted = f"(B, R, K, K) or (B, R, K, K, H, W) for a truth of {tuple(truth.shape)}"
-    require(whole, f"matrices have shape {tuple(matrices.shape)}; wanted axes {wanted}")
+    fits = whole and wide.shape[-2:] in ((1, 1), truth.shape[1:])
+    require(fits, f"matrices have shape {tuple(matrices.shape)}; wanted axes {wanted}")
     _require_columns("matrices", wide, dim=2)
     _require_classes(truth, sizes["K"])
-    shape = (*wide.shape[:4], *truth.shape[1:])
+    shape = (len(truth), *wide.shape[1:4], *truth.shape[1:])
     chosen = truth.long()[:, None, None, None].expand(*shape[:3], 1, *shape[4:])
     return wide.expand(shape).gather(3, chosen).squeeze(3)
 

@@ -54,6 +54,22 @@ def test_wrong_is_another_shape_of_nothing_made_of_nothing():
     assert 2 * (drawn & truth).sum() / (drawn.sum() + truth.sum()) < 0.5
 
 
+def test_noisy_turns_over_a_tenth_of_all_pixels_and_the_rng_decides():
+    truth = np.zeros((300, 300), np.uint8)
+    truth[:, :100] = 1
+    first, again, other = (annotate(truth, ["over", "noisy"], numpy_rng_for(0, name))[1] for name in ("a", "a", "b"))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    wrong = first != truth
+    assert wrong[:, :100].mean() == pytest.approx(0.1, abs=0.01)  # standard error: .002
+    assert wrong[:, 100:].mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_who_draws_by_chance_needs_an_rng():
+    with pytest.raises(InputError, match="'noisy' draws by chance; wanted an rng"):
+        annotate(np.zeros((3, 3), np.uint8), ["good", "noisy"])
+
+
 @pytest.mark.parametrize(
     ("truth", "names", "sentence"),
     [

@@ -59,6 +59,8 @@ def test_matrices_of_each_pixel_and_one_for_all_agree_where_they_are_equal():
     columns = column_of_truth(wide, truth)
     assert torch.equal(columns, column_of_truth(matrices, truth))
     assert torch.equal(columns[1, 2, :, 3, 4], matrices[1, 2, :, int(truth[1, 3, 4])])
+    first = column_of_truth(wide[:1, ..., :1, :1], truth)  # as one that looks at no image gives them
+    assert torch.equal(first, column_of_truth(matrices[:1].expand(2, -1, -1, -1), truth))
     wide[1, 2, :, :, 3, 4] = wide[1, 2, :, :, 3, 4].flip(0)
     changed = column_of_truth(wide, truth) != columns
     assert changed.any(dim=2).nonzero().tolist() == [[1, 2, 3, 4]]
@@ -141,7 +143,8 @@ HALF = torch.full((1, 2, 2), 0.5)
         (lambda: matrix_error(torch.tensor([[[1.5, 1.0], [-0.5, 0.0]]]), HALF), "negative"),
         (lambda: column_of_truth(HALF[None], TRUTH + 1), "label 2"),
         (lambda: column_of_truth(HALF[None], TRUTH.long()), "int64"),
-        (lambda: column_of_truth(HALF[None].repeat(2, 1, 1, 1), TRUTH), "B = 1"),
+        (lambda: column_of_truth(HALF[None].repeat(2, 1, 1, 1), TRUTH), "for a truth of"),
+        (lambda: column_of_truth(HALF[None, ..., :1], TRUTH), "for a truth of"),
         (lambda: column_of_truth(HALF[None, ..., None, None].expand(-1, -1, -1, -1, 1, 3), TRUTH), "for a truth of"),
         (lambda: rim_band(TRUTH, 0.5), "within_px is 0.5"),
         (lambda: rim_distance_px(TRUTH[0]), "axes"),
