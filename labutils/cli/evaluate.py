@@ -9,7 +9,6 @@ import torch
 import typer
 
 from labutils.cli.runs import Run, require_writable, take_run
-from labutils.cli.settings import require_fits
 from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, DataError, require, require_choice
 from labutils.core.files import atomic_write, write_json
@@ -22,6 +21,7 @@ from labutils.evaluation.evaluate import Evaluation, as_json, evaluate, predicti
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.models.samplers import SAMPLERS, rules_for
+from labutils.training.suit import require_fits
 from labutils.training.tensors import content_hash
 
 RESAMPLES = 2000

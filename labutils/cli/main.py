@@ -119,6 +119,43 @@ def evaluate(
 
 
 @app.command(epilog=RESEARCH_USE)
+def compare(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="folder of all trainings; one that was interrupted goes on")],
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the table goes")],
+    split: Annotated[str, typer.Option("--split", help="split that is scored")] = "test",
+    root: Root = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="trainings of each model")] = 5,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a row's name; give it again for several; all that suit the data")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Train every model that suits the data with several seeds, and score them all against fusing the masks.
+
+    All train on the whole split "train" and none is chosen by a score: settings are model.* (of every model) and fit.*.
+    """
+    from labutils.cli import compare as command
+    from labutils.cli.settings import read_tables
+
+    command.compare(
+        data,
+        split,
+        out,
+        json_file,
+        root=root,
+        only=only or (),
+        seeds=seeds,
+        settings=read_tables(config, assignments or (), command.TABLES),
+        device=device,
+        limit=limit,
+    )
+
+
+@app.command(epilog=RESEARCH_USE)
 def search(
     data: Data,
     trials: Annotated[int, typer.Option("--trials", min=1, help="trials the study shall have in all")],

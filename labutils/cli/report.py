@@ -10,7 +10,6 @@ import torch
 import typer
 
 from labutils.cli.runs import Run, require_writable, take_run
-from labutils.cli.settings import require_fits
 from labutils.cli.stores import HELD_SPLIT, counted, held_out_store
 from labutils.core.checks import ConfigError, require
 from labutils.core.runtime import pick_device
@@ -23,6 +22,7 @@ from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.models.samplers import rules_for
 from labutils.training.checkpoint import RUN
+from labutils.training.suit import require_fits
 from labutils.training.tensors import content_hash
 
 SHOWN = ("dice", "ged2_v", "hungarian_iou", "diversity")  # columns printed; the file has them all

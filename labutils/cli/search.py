@@ -10,7 +10,6 @@ from typing import Any
 import typer
 
 from labutils.cli.runs import require_own_folder
-from labutils.cli.settings import model_config
 from labutils.cli.stores import counted, training_stores
 from labutils.cli.train import cost, require_goal
 from labutils.core.checks import ConfigError, require
@@ -23,6 +22,7 @@ from labutils.search.space import SearchConfig
 from labutils.search.study import BEST, MODEL, STUDY, Study
 from labutils.search.tracking import Tracker
 from labutils.training.settings import FitConfig
+from labutils.training.suit import model_config
 
 TABLES = ("model", "fit", "search")
 

@@ -22,7 +22,6 @@ from labutils.cli.runs import (
     same_run,
     write_members,
 )
-from labutils.cli.settings import model_config
 from labutils.cli.stores import Stores, counted, training_stores
 from labutils.core.checks import ConfigError, DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
@@ -40,6 +39,7 @@ from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit, validation_scores
 from labutils.training.settings import FitConfig
+from labutils.training.suit import model_config
 from labutils.training.tensors import content_hash
 
 if TYPE_CHECKING:

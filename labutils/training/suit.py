@@ -1,0 +1,47 @@
+"""Whether a network and data suit each other: settings that follow the data, and refusals where they do not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from labutils.core.checks import InputError, require_choice
+from labutils.data.cards import require_identified
+from labutils.data.store import Store
+from labutils.models.registry import MODELS, make_config
+
+
+def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
+    """The configuration of a model for this data: channels, classes and identified raters follow the data unless set.
+
+    Raises:
+        ConfigError: no such model or setting.
+        InputError: channels, classes or raters were set to what the data do not have, or the model follows single
+            raters and those of the data are exchangeable.
+    """
+    require_choice("model", name, tuple(MODELS))
+    fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
+    raters = store.masks.shape[1] if store.card.identified else 0
+    if getattr(MODELS[name].config, "per_rater", False):
+        require_identified(store.card, f"a confusion matrix for each rater ({name})")
+    of_data = {"channels": store.image.shape[1], "classes": store.card.classes, "raters": raters}
+    config = make_config(name, {key: value for key, value in of_data.items() if key in fields} | dict(settings))
+    require_fits(config, store)
+    return config
+
+
+def require_fits(config: Any, store: Store) -> None:
+    """Refuse data with other channels or classes than the network's, or other raters where it follows single ones.
+
+    Raises:
+        InputError: they differ.
+    """
+    where = f"{store.card.name}/{store.split}"
+    there_are: dict[str, int] = {"channels": store.image.shape[1], "classes": store.card.classes}
+    if store.labeled and getattr(config, "raters", None):
+        there_are["raters"] = store.masks.shape[1]
+    for name, there in there_are.items():
+        wanted: int = getattr(config, name, there)
+        if wanted != there:
+            raise InputError(f"the network has {wanted} {name} and {where} has {there}; wanted them equal")
