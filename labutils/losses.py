@@ -67,14 +67,42 @@ def labels_nll_mean(log_said: Tensor, masks: Tensor, present: Tensor) -> Tensor:
     return -chosen[present].mean()
 
 
+def joint_nll_mean(log_probs: Tensor, log_matrices: Tensor, masks: Tensor, present: Tensor) -> Tensor:
+    r"""Negative log-likelihood of all raters' labels together, raters independent given the truth, in nats a label.
+
+    :math:`-\log \sum_j p_j \prod_r A^{(r)}_{y_r j}` at each pixel, summed and divided by the number of labels. It knows
+    that the labels of one pixel speak of one truth, which the sum of each rater's own likelihood
+    (`labels_nll_mean`) does not; with one rater a case both are the same.
+
+    Args:
+        log_probs: float (B, K, H, W), of the truth.
+        log_matrices: float (B, R, K, K, H, W), or 1 for B, H and W; rows (third axis) are what the rater says.
+        masks: uint8 (B, R, H, W), class labels below K; those of absent raters are not read.
+        present: bool (B, R), somebody in every case.
+    Returns:
+        float32 scalar, 0 or more, lower is better.
+    Raises:
+        InputError: the shapes differ.
+    """
+    sizes = require_shape("log_probs", log_probs, "BKHW")
+    require_shape("masks", masks, "BRHW", **{letter: sizes[letter] for letter in "BHW"})
+    raters, classes = masks.shape[1], sizes["K"]
+    require_shape("present", present, "BR", B=sizes["B"], R=raters)
+    shape = (sizes["B"], raters, classes, classes, sizes["H"], sizes["W"])
+    rows = masks.long()[:, :, None, None].expand(-1, -1, 1, classes, -1, -1)
+    chances = log_matrices.float().expand(shape).gather(2, rows)[:, :, 0]  # (B, R, K, H, W), of the label if truth is j
+    together = (chances * present[:, :, None, None, None]).sum(dim=1) + log_probs.float()
+    return -torch.logsumexp(together, dim=1).sum() / (present.sum() * sizes["H"] * sizes["W"])
+
+
 def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True) -> Tensor:
     r"""Nats a label that a rater's errors cost when each rater errs like a coin, averaged over labels.
 
     With :math:`e_r = \mathrm{mean}(1 - p_{y_r})` the share of rater r's labels that the probabilities contradict, and
     :math:`H` the entropy of a coin, it is :math:`\sum_r n_r [H(e_r) + e_r \log(K - 1)] / \sum_r n_r`, :math:`n_r` the
     number of labels. Its slope in :math:`e_r` is :math:`\log[(K - 1)(1 - e_r)/e_r]`, the weight of that rater's vote
-    under such coins: whoever is contradicted seldom counts for more, and nobody's error pays off by being shared with
-    the background.
+    under such coins: whoever is contradicted seldom counts for more, whatever the classes' shares. Beyond chance,
+    :math:`e_r > 1 - 1/K`, it goes on as a line of slope 1, so that contradicting everybody is no answer.
 
     Args:
         probs: float (B, K, H, W), summing to 1 over K.
@@ -82,7 +110,7 @@ def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identifie
         present: bool (B, R), somebody in every case.
         identified: False where raters are exchangeable: all of them share one coin, and the vote is a plain one.
     Returns:
-        float32 scalar, 0 or more, at most log K where no rater errs more than by chance; lower is better.
+        float32 scalar, 0 or more; log K where every rater errs as by chance; lower is better.
     Raises:
         InputError: the shapes differ.
     """
@@ -95,8 +123,10 @@ def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identifie
         cases, wrong = cases.sum()[None], wrong.sum()[None]
     seen = cases > 0
     errors = wrong[seen] / cases[seen]
-    errors = errors.clamp(1e-4, 1 - 1e-4)  # the slope stays finite where a rater is never contradicted
-    length = torch.special.entr(errors) + torch.special.entr(1 - errors) + errors * math.log(sizes["K"] - 1)
+    chance = 1 - 1 / sizes["K"]
+    coin = errors.clamp(1e-4, chance)  # the slope stays finite where a rater is never contradicted
+    length = torch.special.entr(coin) + torch.special.entr(1 - coin) + coin * math.log(sizes["K"] - 1)
+    length = length + torch.relu(errors - chance)  # else the opposite of every label would be as good an answer
     return (length * cases[seen]).sum() / cases.sum()
 
 

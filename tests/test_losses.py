@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from labutils.core.checks import InputError
-from labutils.losses import cross_entropy_mean, soft_dice_loss_mean
+from labutils.losses import (
+    coin_length_mean,
+    cross_entropy_mean,
+    joint_nll_mean,
+    kl_normal,
+    labels_nll_mean,
+    soft_dice_loss_mean,
+)
 
 
 def two_pixels(p, q):
@@ -79,3 +86,95 @@ def test_each_case_counts_alike_whatever_the_batch(loss):
 def test_shapes_that_differ_are_refused(loss):
     with pytest.raises(InputError, match="must be equal"):
         loss(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 4))
+
+
+FOREGROUND = torch.tensor([0.9, 0.6, 0.2]).view(1, 1, 1, 3)
+PROBS = torch.cat([1 - FOREGROUND, FOREGROUND], dim=1)  # (1, 2, 1, 3)
+MASKS = torch.tensor([[1, 1, 0], [1, 0, 0]], dtype=torch.uint8)[None, :, None]  # two raters
+BOTH = torch.ones(1, 2, dtype=torch.bool)
+
+
+def test_the_likelihood_of_labels_by_hand():
+    said = PROBS.log()[:, None].expand(-1, 2, -1, -1, -1)
+    first, second = (0.9, 0.6, 0.8), (0.9, 0.4, 0.8)
+    by_hand = -sum(math.log(p) for p in first + second) / 6
+    assert labels_nll_mean(said, MASKS, BOTH).item() == pytest.approx(by_hand)
+    alone = torch.tensor([[True, False]])
+    assert labels_nll_mean(said, MASKS, alone).item() == pytest.approx(-sum(math.log(p) for p in first) / 3)
+    with pytest.raises(InputError, match="masks has shape"):
+        labels_nll_mean(said, MASKS[..., :2], BOTH)
+
+
+def test_the_joint_likelihood_by_hand():
+    """One pixel, truth (0.4, 0.6), both raters with the matrix [[0.9, 0.2], [0.1, 0.8]], labels 1 and 0."""
+    log_probs = torch.tensor([0.4, 0.6]).log().view(1, 2, 1, 1)
+    matrix = torch.tensor([[0.9, 0.2], [0.1, 0.8]]).log().view(1, 1, 2, 2, 1, 1).expand(1, 2, -1, -1, -1, -1)
+    masks = torch.tensor([1, 0], dtype=torch.uint8).view(1, 2, 1, 1)
+    by_hand = -math.log(0.4 * 0.1 * 0.9 + 0.6 * 0.8 * 0.2) / 2
+    assert joint_nll_mean(log_probs, matrix, masks, BOTH).item() == pytest.approx(by_hand)
+
+
+def test_with_one_rater_a_case_the_joint_likelihood_is_the_marginal_one():
+    rng = torch.Generator().manual_seed(0)
+    log_probs = torch.randn(3, 2, 4, 5, generator=rng).log_softmax(dim=1)
+    log_matrices = torch.randn(3, 2, 2, 2, 4, 5, generator=rng).log_softmax(dim=2)
+    masks = torch.randint(2, (3, 2, 4, 5), generator=rng, dtype=torch.uint8)
+    one = torch.tensor([[True, False], [False, True], [True, False]])
+    said = torch.logsumexp(log_probs[:, None, None] + log_matrices, dim=3)
+    assert torch.allclose(joint_nll_mean(log_probs, log_matrices, masks, one), labels_nll_mean(said, masks, one))
+
+
+def entropy(p):
+    return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
+def test_the_length_of_coins_by_hand():
+    """Errors (0.1, 0.4, 0.2) and (0.1, 0.6, 0.2): shares 7/30 and 3/10, a coin each; together 4/15."""
+    by_hand = (entropy(0.7 / 3) + entropy(0.3)) / 2
+    assert coin_length_mean(PROBS, MASKS, BOTH).item() == pytest.approx(by_hand)
+    assert coin_length_mean(PROBS, MASKS, BOTH, identified=False).item() == pytest.approx(entropy(0.8 / 3))
+    alone = torch.tensor([[True, False]])
+    assert coin_length_mean(PROBS, MASKS, alone).item() == pytest.approx(entropy(0.7 / 3))
+
+
+def test_a_rater_weighs_the_log_odds_of_being_right():
+    """The slope at a pixel is minus the sum of the weights of those who marked it plus that of those who did not."""
+    foreground = FOREGROUND.clone().requires_grad_()
+    coin_length_mean(torch.cat([1 - foreground, foreground], dim=1), MASKS, BOTH).backward()
+    weights = [math.log((1 - e) / e) for e in (0.7 / 3, 0.3)]
+    signs = [[-1, -1], [-1, 1], [1, 1]]  # by pixel, of the two raters
+    by_hand = [sum(s * w for s, w in zip(row, weights, strict=True)) / 6 for row in signs]
+    assert foreground.grad.flatten().tolist() == pytest.approx(by_hand)
+
+
+def test_coins_of_several_classes_also_pay_for_which_class_it_was():
+    probs = torch.full((1, 3, 1, 1), 1 / 3)
+    masks = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+    one = torch.ones(1, 1, dtype=torch.bool)
+    assert coin_length_mean(probs, masks, one).item() == pytest.approx(math.log(3))  # chance: log K
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_contradicting_everybody_costs_more_than_chance(classes):
+    masks, one = torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool)
+    opposite = torch.zeros(1, classes, 1, 1)
+    opposite[:, 1] = 1
+    opposite.requires_grad_()
+    length = coin_length_mean(opposite, masks, one)
+    assert length.item() == pytest.approx(math.log(classes) + 1 / classes)
+    length.backward()
+    assert opposite.grad[0, 0].item() == pytest.approx(-1)  # towards what the rater said
+
+
+def test_the_coins_slope_stays_finite_where_nobody_errs():
+    sure = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
+    coin_length_mean(sure, torch.ones(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool)).backward()
+    assert torch.isfinite(sure.grad).all()
+
+
+def test_the_divergence_of_normals_is_that_of_pytorch():
+    mean, log_sigma, other_mean, other_log_sigma = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))
+    normal = torch.distributions.Normal
+    wanted = torch.distributions.kl_divergence(normal(mean, log_sigma.exp()), normal(other_mean, other_log_sigma.exp()))
+    assert torch.allclose(kl_normal(mean, log_sigma, other_mean, other_log_sigma), wanted, atol=1e-5)
+    assert torch.equal(kl_normal(mean, log_sigma, mean, log_sigma), torch.zeros(3, 5))

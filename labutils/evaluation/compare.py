@@ -63,7 +63,7 @@ class Contender:
         return store.card.identified or not follows
 
 
-PUBLISHED = {"coupled": True, "clean": "none"}
+PUBLISHED = {"coupled": True, "clean": "none", "likelihood": "marginal"}
 CONTENDERS = (
     Contender(name="U-Net, vote fraction", model="unet", settings={"target": "soft"}),
     Contender(name="U-Net, random rater", model="unet", settings={"target": "random-rater"}),

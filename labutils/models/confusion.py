@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from labutils.consensus.majority import soft_vote
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Batch
-from labutils.losses import coin_length_mean, cross_entropy_mean, labels_nll_mean
+from labutils.losses import coin_length_mean, cross_entropy_mean, joint_nll_mean, labels_nll_mean
 from labutils.models.body import BodyConfig, BodyModel
 
 CleanTerm = Literal["none", "cross-entropy", "coin"]
@@ -27,7 +27,7 @@ CleanTerm = Literal["none", "cross-entropy", "coin"]
 class ConfusionConfig(BodyConfig):
     """Settings of a network that estimates the truth and how raters depart from it."""
 
-    raters: int = 4  # R
+    raters: int = 0  # R where raters are identified; 0: exchangeable
     start: float = 0.95  # diagonal of every matrix before training, above 1/K and below 1
     warm_up: int = 100  # steps in which the clean head learns the vote fraction and matrices are left alone
     clean: CleanTerm = "coin"  # second term of the loss, on the clean head alone
@@ -35,17 +35,31 @@ class ConfusionConfig(BodyConfig):
     coupled: bool = False  # whether the raters' term trains the clean head too, as published
     trace: float = 0.0  # weight of the mean trace / K: above 0 pulls matrices away from the identity, below 0 to it
 
-    per_rater: ClassVar[bool] = True  # rater k must be the same person in every case
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.raters >= self.per_rater, f"raters is {self.raters}; wanted 1 or more", ConfigError)
+        require(self.raters >= 0, f"raters is {self.raters}; wanted 0 (exchangeable) or more", ConfigError)
         fits = 1 / self.classes < self.start < 1
         require(fits, f"start is {self.start}; wanted above 1/{self.classes} and below 1", ConfigError)
         require(self.warm_up >= 0, f"warm_up is {self.warm_up}; wanted 0 steps or more", ConfigError)
         require(self.clean_weight >= 0, f"clean_weight is {self.clean_weight}; wanted 0 or more", ConfigError)
         learns = self.coupled or (self.clean != "none" and self.clean_weight > 0)
         require(learns, 'nothing trains the clean head: clean is "none" and coupled is false', ConfigError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerRaterConfig(ConfusionConfig):
+    """Settings of a network with a confusion matrix of each rater."""
+
+    raters: int = 4  # R
+    likelihood: Literal["joint", "marginal"] = (
+        "joint"  # of all raters' labels together, or of each rater's, as published
+    )
+
+    per_rater: ClassVar[bool] = True  # rater k must be the same person in every case
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.raters >= 1, f"raters is {self.raters}; wanted 1 or more", ConfigError)
 
 
 class ConfusionOutput(NamedTuple):
@@ -104,10 +118,10 @@ def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch, *, identified: boo
     return logits.new_zeros(())
 
 
-class ConfusionModel(BodyModel):
+class PerRaterModel(BodyModel):
     """A clean head that says what is there, and matrices that say what each rater makes of it."""
 
-    config: ConfusionConfig
+    config: PerRaterConfig
     matrices: nn.Module  # features (B, width, H, W) to log-matrices as `said` takes them
 
     def forward(self, image: Tensor) -> ConfusionOutput:
@@ -147,9 +161,11 @@ class ConfusionModel(BodyModel):
             clean = clean_term("cross-entropy", logits, batch)
             return ConfusionTerms(clean, zero := logits.new_zeros(()), clean, zero)
         log_probs = torch.log_softmax(logits.float(), dim=1)
-        nll = labels_nll_mean(
-            said(log_probs if self.config.coupled else log_probs.detach(), log_matrices), batch.masks, batch.present
-        )
+        known = log_probs if self.config.coupled else log_probs.detach()
+        if self.config.likelihood == "joint":
+            nll = joint_nll_mean(known, log_matrices, batch.masks, batch.present)
+        else:
+            nll = labels_nll_mean(said(known, log_matrices), batch.masks, batch.present)
         clean, trace = clean_term(self.config.clean, logits, batch), mean_diagonal(log_matrices)
         total = nll + self.config.clean_weight * clean + self.config.trace * trace
         return ConfusionTerms(total, nll, clean, trace)

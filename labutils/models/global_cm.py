@@ -4,8 +4,9 @@ Idea: a rater has habits. The clean head says what is there, :math:`p`; rater r 
 :math:`A_r` for all pixels and images, learned together with the network from the raters' labels alone.
 
 Differences from the paper: it classifies whole images, here pixels; its only loss is the raters' term with a trace
-term, which is ``coupled=True, clean="none", trace=...``. By default the clean head learns from a vote of its own
-(`labutils.losses.coin_length_mean`) and the matrices learn beside it: see the chapter on confusion matrices for why.
+term, which is ``coupled=True, clean="none", likelihood="marginal", trace=...``. By default the clean head learns from a
+vote of its own (`labutils.losses.coin_length_mean`), and the matrices learn beside it from the likelihood of all
+raters' labels together: see the chapter on confusion matrices for why.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W) and log-matrices (1, R, K, K, 1, 1).
 """
@@ -17,13 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labutils.models.confusion import ConfusionConfig, ConfusionModel, identity_logits
+from labutils.models.confusion import PerRaterConfig, PerRaterModel, identity_logits
 
-SPEED = 25.0  # a matrix entry moves so many times faster than its parameter: there is one for thousands of pixels
+SPEED = 10.0  # a matrix entry moves so many times faster than its parameter: there is one for thousands of pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlobalCMConfig(ConfusionConfig):
+class GlobalCMConfig(PerRaterConfig):
     """Settings of the network with one confusion matrix per rater."""
 
 
@@ -42,7 +43,7 @@ class GlobalMatrices(nn.Module):
         return torch.log_softmax(self.start + SPEED * self.moved, dim=1)[None, :, :, :, None, None]
 
 
-class GlobalCM(ConfusionModel):
+class GlobalCM(PerRaterModel):
     """The body, a clean head, and one matrix per rater."""
 
     config: GlobalCMConfig

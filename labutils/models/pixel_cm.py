@@ -6,8 +6,9 @@ each rater a matrix at each pixel; dense, or a low-rank product plus a multiple 
 Differences from the paper: matrices start at ``config.start`` on the diagonal instead of anywhere; columns are
 normalized by one softmax (dense) or one division (low rank); the probabilities are mixed and scored as probabilities,
 where the published code takes a second softmax; the trace is the mean over raters, pixels and classes. By default the
-clean head learns from a vote of its own and the trace has no weight: ``coupled=True, clean="none", trace=...`` is the
-published loss, under which a matrix can explain any label from any clean map: which map is found is left to chance.
+clean head learns from a vote of its own, the matrices from the likelihood of all raters' labels together, and the trace
+has no weight. The published loss is ``coupled=True, clean="none", likelihood="marginal", trace=...``; under it a matrix
+can explain any label from any clean map, and which map is found is left to chance.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W) and log-matrices (B, R, K, K, H, W).
 """
@@ -22,11 +23,11 @@ from torch.nn import functional
 
 from labutils.core.checks import ConfigError, require
 from labutils.models.blocks import ConvBlock, NearZeroConv
-from labutils.models.confusion import ConfusionConfig, ConfusionModel, identity_logits
+from labutils.models.confusion import PerRaterConfig, PerRaterModel, identity_logits
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelCMConfig(ConfusionConfig):
+class PixelCMConfig(PerRaterConfig):
     """Settings of the network with a confusion matrix per rater and pixel."""
 
     rank: int = 0  # 0: dense matrices; else the rank of what is added to the identity
@@ -87,7 +88,7 @@ class LowRankMatrices(nn.Module):
         return torch.log(matrices) - torch.log(matrices.sum(dim=2, keepdim=True))
 
 
-class PixelCM(ConfusionModel):
+class PixelCM(PerRaterModel):
     """The body, a clean head, and a head that gives every rater a matrix at every pixel."""
 
     config: PixelCMConfig

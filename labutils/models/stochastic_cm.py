@@ -21,7 +21,7 @@ Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z); l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,17 +41,13 @@ LOG_SIGMA = 4.0  # log standard deviations stay within this of 0
 class StochasticCMConfig(ConfusionConfig):
     """Settings of the network with a distribution over confusion matrices."""
 
-    raters: int = 0  # R where raters are identified; 0: exchangeable
     latent: int = 6  # Z
     beta: float = 1.0  # weight of the KL, in nats a nat
     anneal: Literal["none", "linear", "cyclic"] = "linear"  # how the KL's weight comes to `beta`
     ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
     coder_width: int = 16  # channels of prior, posterior and decoder
 
-    per_rater: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
-        require(self.raters >= 0, f"raters is {self.raters}; wanted 0 (exchangeable) or more", ConfigError)
         for name in ("latent", "ramp", "coder_width"):
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
         require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)

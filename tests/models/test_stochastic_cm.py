@@ -1,0 +1,96 @@
+"""The distribution over confusion matrices: annealing, prior and posterior, annotators, planted styles."""
+
+import pytest
+import torch
+
+from labutils.core.checks import InputError
+from labutils.core.runtime import rng_for
+from labutils.core.types import Batch
+from labutils.models.registry import build, make_config
+from labutils.models.stochastic_cm import kl_weight
+
+SMALL = {"width": 4, "levels": 2, "warm_up": 0, "latent": 3, "anneal": "none"}
+IMAGE = torch.rand(2, 1, 7, 5, generator=rng_for(0, "image"))
+
+
+def make(**settings):
+    return build("stochastic-cm", make_config("stochastic-cm", SMALL | settings), rng_for(0, "weights")).eval()
+
+
+@pytest.mark.parametrize(
+    ("anneal", "wanted"),
+    [
+        ("none", {0: 2.0, 5: 2.0}),
+        ("linear", {0: 0.0, 5: 1.0, 10: 2.0, 1000: 2.0}),
+        ("cyclic", {0: 0.0, 5: 1.0, 10: 2.0, 19: 2.0, 20: 0.0, 25: 1.0, 99: 2.0, 100: 2.0, 1000: 2.0}),
+    ],
+)
+def test_the_weight_of_the_divergence_by_hand(anneal, wanted):
+    config = make_config("stochastic-cm", {"anneal": anneal, "beta": 2.0, "ramp": 10})
+    assert {step: kl_weight(config, step) for step in wanted} == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("raters", [0, 3])
+def test_annotators_have_matrices_whose_columns_sum_to_one(classes, raters):
+    model = make(classes=classes, raters=raters)
+    with torch.no_grad():
+        z = model.draw(IMAGE, 5, rng_for(0, "z"))
+        matrices, probs = model.annotators(IMAGE, 10 * z)
+    assert matrices.shape == (2, 5, classes, classes, 7, 5)
+    assert torch.allclose(matrices.sum(dim=2), torch.ones(()), atol=1e-6)
+    assert torch.allclose(probs.sum(dim=2), torch.ones(()), atol=1e-5)
+
+
+def test_what_an_annotator_says_is_the_matrix_times_the_truth():
+    model = make()
+    with torch.no_grad():
+        z = model.draw(IMAGE, 4, rng_for(0, "z"))
+        matrices, probs = model.annotators(IMAGE, z)
+        by_hand = torch.einsum("bsijhw,bjhw->bsihw", matrices, model.clean(IMAGE))
+        sampled = model.sample(IMAGE, 4, rng_for(0, "z"))
+    assert torch.allclose(probs, by_hand, atol=1e-6)
+    assert torch.allclose(sampled, probs, atol=1e-6)
+
+
+def test_z_changes_what_is_said_and_leaves_the_truth_alone():
+    model = make()
+    z = torch.stack([torch.full((2, 3), -8.0), torch.full((2, 3), 8.0)], dim=1)
+    with torch.no_grad():
+        probs = model.annotators(IMAGE, z).probs
+        assert not torch.allclose(probs[:, 0], probs[:, 1], atol=1e-4)
+        assert torch.equal(model.clean(IMAGE), model.clean(IMAGE))
+
+
+def test_the_posterior_looks_at_the_label_and_the_prior_at_the_image():
+    """In the published model neither does: z is drawn from a fixed normal distribution whatever the image."""
+    model = make()
+    features = model.features(IMAGE)
+    empty, full = (torch.full((2, 1, 7, 5), label, dtype=torch.uint8) for label in (0, 1))
+    assert not torch.allclose(*(model.posterior(model._with(features, label)) for label in (empty, full)), atol=1e-4)
+    prior = model.prior(features)
+    assert not torch.allclose(prior[0], prior[1], atol=1e-5)
+
+
+def test_identified_raters_have_priors_of_their_own():
+    model = make(raters=2)
+    features = model.features(IMAGE)
+    first, second = (model.prior(features, torch.full((2,), rater)) for rater in (0, 1))
+    assert not torch.allclose(first, second, atol=1e-4)
+
+
+def test_only_present_raters_are_drawn():
+    model = make()
+    masks = torch.stack([torch.zeros(2, 7, 5), torch.ones(2, 7, 5)], dim=1).to(torch.uint8)
+    present = torch.tensor([[True, False], [True, False]])
+    blank = Batch(IMAGE, torch.zeros_like(masks), torch.ones_like(present))
+    for draw in range(8):
+        got = model.objective(Batch(IMAGE, masks, present), 0, rng_for(draw, "o")).raters
+        assert got.item() == pytest.approx(model.objective(blank, 0, rng_for(draw, "o")).raters.item())
+
+
+def test_latent_vectors_of_another_size_are_refused():
+    with pytest.raises(InputError, match="wanted Z = 3"):
+        make().annotators(IMAGE, torch.zeros(2, 1, 4))
+    with pytest.raises(InputError, match="n is 0"):
+        make().sample(IMAGE, 0, rng_for(0, "s"))
