@@ -72,7 +72,7 @@ def expectation_maximization(
         penalty = smoothing * np.log(np.maximum(rates, _SMALLEST)).sum() if smoothing else 0.0
         log_likelihood.append(float(pixels @ evidence + penalty))
         converged = comparable and bool(np.abs(rates - before).max() <= tolerance)
-    return Estimate(posterior, rates, known, prior, tuple(log_likelihood), converged)
+    return Estimate(posterior, rates, known, prior, tuple(log_likelihood), len(log_likelihood), converged)
 
 
 def confusion_matrices(fitted: list[Fitted], present: np.ndarray, device: torch.device) -> Tensor:
@@ -83,7 +83,7 @@ def confusion_matrices(fitted: list[Fitted], present: np.ndarray, device: torch.
 
 def steps_taken(fitted: list[Fitted], device: torch.device) -> tuple[Tensor, Tensor]:
     """EM steps of each case, int64 (B,), and whether the tolerance was reached, bool (B,)."""
-    iterations = [len(one.estimate.log_likelihood) for one in fitted]
+    iterations = [one.estimate.steps for one in fitted]
     return torch.tensor(iterations, device=device), torch.tensor([x.estimate.converged for x in fitted], device=device)
 
 

@@ -50,6 +50,7 @@ class Estimate(NamedTuple):
     known: np.ndarray  # bool (K, R), whether the rater saw anything of that truth, so that `rates` say something
     prior: np.ndarray  # float64 (K,), sums to 1
     log_likelihood: tuple[float, ...]  # in nats, after each step
+    steps: int  # EM steps taken
     converged: bool
 
 

@@ -40,6 +40,7 @@ class Staple(NamedTuple):
     specificity: Tensor  # float64 (B, R), likewise
     iterations: Tensor  # int64 (B,), EM steps taken
     converged: Tensor  # bool (B,), whether the tolerance was reached
+    log_likelihood: Tensor  # float64 (B,), nats, of the votes of the case (pooled: of all cases) under the estimate
 
 
 def staple(
@@ -95,6 +96,7 @@ def staple(
         confusion[:, :, 1, 1],
         confusion[:, :, 0, 0],
         *steps_taken(fitted, masks.device),
+        torch.tensor([one.estimate.log_likelihood[-1] for one in fitted], dtype=torch.float64, device=masks.device),
     )
 
 
@@ -114,4 +116,4 @@ def _fit(
         tolerance=tolerance,
         max_iterations=max_iterations,
     )
-    return estimate._replace(log_likelihood=(), converged=True) if certain else estimate
+    return estimate._replace(steps=0, converged=True) if certain else estimate

@@ -199,6 +199,7 @@ def test_fusing_warns_and_fuses_all_the_same(by):
         (lambda: fuse(FAR), "wanted axes"),
         (lambda: fuse(FAR[None], by="mean"), "by is 'mean'; wanted one of 'staple', 'dawid_skene'"),
         (lambda: fuse(FAR[None], names=["A"]), "1 names are given for 3 raters"),
+        (lambda: fuse(FAR[None, :1], by="dawid_skene"), "case 0 has one rater"),
     ],
 )
 def test_refusals(call, says):

@@ -72,6 +72,12 @@ def test_equals_the_textbook_loop():
     masks = torch.tensor(votes, dtype=torch.bool).T[None, :, None, :]
     w, p, q = loop_staple(votes, prior=0.3, iterations=5)
     ours = staple(masks, prior=0.3, max_iterations=5, tolerance=0)
+    chances = [
+        0.3 * math.prod(p[r] if v[r] else 1 - p[r] for r in range(3))
+        + 0.7 * math.prod(1 - q[r] if v[r] else q[r] for r in range(3))
+        for v in votes
+    ]
+    np.testing.assert_allclose(ours.log_likelihood, [sum(map(math.log, chances))], rtol=0, atol=1e-12)
     np.testing.assert_allclose(ours.probability.flatten(), w, rtol=0, atol=1e-12)
     np.testing.assert_allclose(ours.sensitivity[0], p, rtol=0, atol=1e-12)
     np.testing.assert_allclose(ours.specificity[0], q, rtol=0, atol=1e-12)
@@ -155,6 +161,7 @@ def test_all_empty_and_all_full(full, raters):
     assert unknown.isnan().all()
     assert found.converged.all()
     assert found.iterations.tolist() == [0]
+    assert found.log_likelihood.tolist() == [0]
 
 
 def test_raters_in_flat_contradiction_stay_finite():
