@@ -23,12 +23,14 @@ from labutils.cli.runs import (
     write_members,
 )
 from labutils.cli.stores import Stores, counted, training_stores
+from labutils.consensus.identifiability import CASES, check_identifiability
 from labutils.core.checks import ConfigError, DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
 from labutils.core.words import quantity
 from labutils.data.loading import steps_per_epoch
+from labutils.data.store import Store
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import METRICS
 from labutils.models.base import Model
@@ -72,11 +74,14 @@ def train(
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
     require_goal(network, stores, config, where)
-    asked = describe_run(model, network, config, stores, root)
+    notes = truth_notes(network, stores.train)
+    asked = describe_run(model, network, config, stores, root) | {"notes": notes}
     known = same_run(out, asked)
     if known and (out / PASSPORT).exists():
         return _report_finished(out)
     typer.echo(f"learn from {counted(stores.train)}; choose on {counted(stores.validate)}")
+    for note in notes:
+        typer.echo(f"note: {note}")
     typer.echo(f"{model} on {where}: {cost(network, stores, config, where)}")
     tracker = None if tracking is None else _tracker(out, tracking)
     out.mkdir(parents=True, exist_ok=True)
@@ -114,6 +119,15 @@ def _fit(
             tracked.log_json(PASSPORT, passport)
         write_json(out / PASSPORT, passport)
     return passport
+
+
+def truth_notes(network: Model, store: Store) -> list[str]:
+    """Why a network that learns raters' errors may not tell them from the truth; nothing for any other network."""
+    if not getattr(network.config, "per_rater", False):
+        return []
+    few = store.batch(range(min(CASES, len(store))))
+    found = check_identifiability(few.masks, few.present, store.card.classes)
+    return [f"the truth is not identified: {finding.sentence}" for finding in found.findings]
 
 
 def require_goal(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> None:

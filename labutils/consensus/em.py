@@ -65,7 +65,7 @@ def expectation_maximization(
     while len(log_likelihood) < max_iterations and not converged:
         # from the votes there is nothing to compare the first matrices with
         comparable = start is not None or bool(log_likelihood)
-        before, (rates, known) = rates, _rates(posterior, pixels, ballots, rates, smoothing)
+        before, (rates, known) = rates, matrices_given(posterior, pixels, ballots, rates, smoothing)
         if learn_prior:
             prior = posterior @ pixels / pixels.sum()
         posterior, evidence = _posterior(ballots, rates, prior)
@@ -87,10 +87,20 @@ def steps_taken(fitted: list[Fitted], device: torch.device) -> tuple[Tensor, Ten
     return torch.tensor(iterations, device=device), torch.tensor([x.estimate.converged for x in fitted], device=device)
 
 
-def _rates(
-    posterior: np.ndarray, pixels: np.ndarray, ballots: np.ndarray, before: np.ndarray, smoothing: float
+def matrices_given(
+    posterior: np.ndarray, pixels: np.ndarray, ballots: np.ndarray, before: np.ndarray, smoothing: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """M-step: the matrices, those `before` where a rater saw no pixel of a class; and whether any was seen (K, R)."""
+    """M-step: the matrices, those `before` where a rater saw no pixel of a class; and whether any was seen.
+
+    Args:
+        posterior: float64 (K, P), probability of each class for each pattern; sums to 1 over K.
+        pixels: float64 (P,), how many pixels have the pattern.
+        ballots: float64 (K x R, P), `Patterns.ballots` with its first two axes as one.
+        before: float64 (K, K, R), as in `Estimate`.
+        smoothing: added to the count of every label under every class.
+    Returns:
+        Matrices as in `Estimate`, and bool (K, R).
+    """
     tallies = ((posterior * pixels) @ ballots.T).reshape(before.shape) + smoothing
     totals = tallies.sum(axis=1, keepdims=True)
     return np.divide(tallies, totals, out=before.copy(), where=totals > 0), totals[:, 0] > 0

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from labutils.core.checks import require
+
 _CODES = 2**16  # up to here a pattern is a small whole number and counting is one bincount
 _GROUP = 2**32  # more raters are taken in groups of so many kinds, which leaves 31 bits for the kinds before
 
@@ -104,6 +106,23 @@ def count_patterns(labels: np.ndarray, seen: np.ndarray, classes: int) -> Counte
         first, code, pixels = _distinct(labels[seen], classes)
         codes, votes = np.arange(len(first)), np.where(seen[:, None], labels[:, first], 0).astype(np.uint8)
     return Counted(Patterns(votes, np.broadcast_to(seen[:, None], votes.shape), pixels.astype(np.float64)), codes, code)
+
+
+def pool_patterns(labels: np.ndarray, present: np.ndarray, classes: int) -> Patterns:
+    """The distinct patterns of all cases together, raters who are absent not `seen`.
+
+    Args:
+        labels: uint8 (B, R, N), class labels below `classes`; those of absent raters are not read.
+        present: bool (B, R).
+        classes: K, 2 to 255.
+    Raises:
+        InputError: there are more classes.
+    """
+    require(classes <= 255, f"classes is {classes}; wanted 255 or fewer, as one label stands for absent raters")
+    absent = np.uint8(classes)  # a label of its own, for the counting alone
+    marked = np.where(present[:, :, None], labels, absent).swapaxes(0, 1).reshape(labels.shape[1], -1)
+    votes, _, pixels = count_patterns(marked, np.ones(len(marked), bool), classes + 1).patterns
+    return Patterns(np.where(votes == absent, np.uint8(0), votes), votes != absent, pixels)
 
 
 def _distinct(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -120,6 +120,20 @@ def test_settings_come_from_a_file_and_the_data_from_the_environment(crops, here
     assert "last epoch 1 of 1: iou" in answer.out
 
 
+@pytest.mark.parametrize(
+    ("model", "data", "told"),
+    [("global-cm", "planted-shared", 1), ("global-cm", "planted-global", 0), ("unet", "planted-shared", 0)],
+)
+def test_a_truth_that_is_not_identified_is_noted(model, data, told, tmp_path):
+    """Before a network that learns raters' errors is trained, and in its run folder."""
+    run = tmp_path / "run"
+    answer = ask("train", model, "--data", data, "--out", run, *SMALL, "--set", "fit.epochs=1", "--limit", 4)
+    assert answer.code == 0
+    notes = [line for line in answer.out.splitlines() if line.startswith("note: the truth is not identified: ")]
+    assert len(notes) == told
+    assert [f"note: {note}" for note in json.loads((run / "run.json").read_text())["notes"]] == notes
+
+
 REFUSALS = {
     "unknown model": (["train", "vnet", "--data", "lidc-crops", "--out", "run"], "model is 'vnet'"),
     "unknown dataset": (["train", "unet", "--data", "lidc", "--out", "run"], "dataset is 'lidc'"),

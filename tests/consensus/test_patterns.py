@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from labutils.consensus.patterns import Patterns, count_patterns
+from labutils.consensus.patterns import Patterns, count_patterns, pool_patterns
 from labutils.core.runtime import rng_for
 
 
@@ -36,3 +36,15 @@ def test_values_are_painted_where_the_pattern_is():
 def test_ballots_leave_absent_raters_out():
     patterns = Patterns(np.array([[0], [1]], np.uint8), np.array([[True], [False]]), np.ones(1))
     assert patterns.ballots(2).tolist() == [[[1], [0]], [[0], [0]]]  # class 0 of both raters, then class 1
+
+
+def test_pooled_patterns_count_all_cases_and_keep_absence_apart():
+    labels = np.array([[[0, 1, 1], [0, 1, 0]], [[0, 1, 1], [7, 8, 9]]], np.uint8)  # 7, 8, 9 are never read
+    present = np.array([[True, True], [True, False]])
+    found = pool_patterns(labels, present, 2)
+    rows = {
+        (tuple(votes), tuple(seen)): pixels
+        for votes, seen, pixels in zip(found.votes.T.tolist(), found.seen.T.tolist(), found.pixels, strict=True)
+    }
+    both, first = (True, True), (True, False)
+    assert rows == {((0, 0), both): 1, ((1, 1), both): 1, ((1, 0), both): 1, ((0, 0), first): 1, ((1, 0), first): 2}
