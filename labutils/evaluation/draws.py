@@ -100,7 +100,7 @@ def oracle_sampler(classes: int) -> Draw:
 
 
 def rater_majority(classes: int) -> Draw:
-    """Oracle: the raters' majority, ties to the foreground, given n times: the best single answer, without doubt."""
+    """Oracle: the raters' consensus (ties to the foreground) given n times: the best single answer, without doubt."""
 
     def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:
         labels = majority(batch.masks, batch.present, classes, ties="highest")

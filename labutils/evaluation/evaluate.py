@@ -101,7 +101,7 @@ def predictions(draw: Draw, store: Store, index: int, *, samples: int, seed: int
 
 
 def leave_one_rater_out(store: Store, *, classes: int = 2) -> np.ndarray:
-    """How well raters meet each other: Dice of each rater with the majority of the others, averaged within a case.
+    """How well raters meet each other: Dice of each rater with the consensus of the others, averaged within a case.
 
     Returns:
         float64 (cases,), higher is better; NaN where fewer than two raters are present. Ties among the others go to

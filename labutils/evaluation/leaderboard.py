@@ -89,7 +89,7 @@ def make_table(
 
 
 def _raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
-    """Dice of each rater with the majority of the others: what agreement with the raters is worth on this data."""
+    """Dice of each rater with the consensus of the others: what agreement with the raters is worth on this data."""
     scores = leave_one_rater_out(store, classes=store.card.classes)
     rng = numpy_rng_for(seed, "raters among themselves")
     return asdict(bootstrap_mean(scores, store.patients, rng, resamples=resamples))

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     raters: Tensor  # bool (B, R, H, W)
     masks: Tensor  # uint8 (B, R, H, W), all classes
     present: Tensor  # bool (B, R)
-    consensus: Tensor  # bool (B, H, W), raters' majority with ties to the foreground
+    consensus: Tensor  # bool (B, H, W), where 2v >= R
     truth: Tensor | None  # bool (B, H, W), where a truth is known
     spacing: tuple[float, ...]  # mm, or 1.0 for pixels where the spacing is not known
 
@@ -71,7 +71,7 @@ METRICS: dict[str, Metric] = {
     "dice": Metric(
         "Dice",
         "dice-consensus/1",
-        "Dice of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
+        "Dice of the averaged samples' most probable class (ties: the lowest) with the raters' consensus (2v >= R); "
         "both empty: 1",
         "higher",
         lambda a: dice(a.found, a.consensus),
@@ -79,7 +79,7 @@ METRICS: dict[str, Metric] = {
     "iou": Metric(
         "IoU",
         "iou-consensus/1",
-        "IoU of the averaged samples' most probable class (ties: the lowest) with the raters' majority (2v >= R); "
+        "IoU of the averaged samples' most probable class (ties: the lowest) with the raters' consensus (2v >= R); "
         "both empty: 1",
         "higher",
         lambda a: iou(a.found, a.consensus),
@@ -168,7 +168,7 @@ METRICS: dict[str, Metric] = {
     "hd95": Metric(
         "HD95",
         "hausdorff-95/1",
-        "95th percentile surface distance to the raters' majority; undefined where only one of the two is empty",
+        "95th percentile surface distance to the raters' consensus; undefined where only one of the two is empty",
         "lower",
         lambda a: hausdorff_percentile(a.found, a.consensus, a.spacing),
     ),

@@ -9,9 +9,12 @@ function countVotes(bits, counted) {
   return votes;
 }
 
-// What at least t tenths of the raters marked; nobody marks nothing.
-function cutVotes(votes, tenths, raters) {
-  return votes.map((v) => raters > 0 && v >= needed(tenths, raters));
+// What at least t tenths of the raters marked.
+const cutVotes = (votes, tenths, raters) => votes.map((v) => v >= needed(tenths, raters));
+
+// Dice at each threshold, or NaN where nobody is shown: who is hidden has not said that there is nothing.
+function diceAt(votes, shown, theirs, all) {
+  return TENTHS.map((t) => (shown ? overlap(cutVotes(votes, t, shown), cutVotes(theirs, t, all))[1] : NaN));
 }
 
 // Nine bars from 0 to 1 with the chosen one marked, and a dotted line at their mean.
@@ -31,6 +34,7 @@ function drawBars(pic, dice, score, tenths) {
   line(brush, left, low, left, low - tall);
   brush.textAlign = "center";
   for (const t of [1, 5, 9]) brush.fillText((t / 10).toFixed(1), left + (t - 0.4) * step, low + 0.08 * h);
+  if (Number.isNaN(score)) return;
   TENTHS.forEach((t, place) => {
     brush.fillStyle = t === tenths ? "#0072b2" : "#8a8f98";
     brush.fillRect(left + (place + 0.25) * step, low - tall * dice[place], 0.7 * step, tall * dice[place]);
@@ -76,7 +80,7 @@ function mount(root, data, value, changed) {
     const all = data.raters.map((_, r) => r).filter(present);
     const counted = all.filter((r) => self.value.shown[r]);
     const [votes, theirs] = [countVotes(bits, counted), countVotes(bits, all)];
-    const found = TENTHS.map((t) => overlap(cutVotes(votes, t, counted.length), cutVotes(theirs, t, all.length))[1]);
+    const found = diceAt(votes, counted.length, theirs, all.length);
     const score = mean(found);
     drawOutlines(image, bits, counted);
     drawVotes(image, votes, counted.length);
@@ -109,10 +113,11 @@ function mount(root, data, value, changed) {
     left.canvas.setAttribute("aria-label", `${at}: outlines of ${n} of ${data.raters.length} raters`);
     right.canvas.setAttribute("aria-label", `${at}: votes of ${n} raters, and the line around ${self.value.threshold / 10}`);
     const votes = n ? data.palettes[n - 1].map((color, v) => [`rgb(${color})`, `${v + 1}`]) : [];
-    key(right, n ? `votes of ${n}:` : "no rater is shown: nothing is marked", [...votes, ...(n ? [["#ffffff", "cut", "line"]] : [])]);
-    if (bars) bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${found.map((one) => one.toFixed(2)).join(", ")}`);
-    dice.textContent = found[self.value.threshold - 1].toFixed(3);
-    score.textContent = average.toFixed(3);
+    key(right, n ? `votes of ${n}:` : "no rater is shown: there are no votes to compare", [...votes, ...(n ? [["#ffffff", "cut", "line"]] : [])]);
+    const bare = n ? found.map((one) => one.toFixed(2)).join(", ") : "none, as no rater is shown";
+    if (bars) bars.canvas.setAttribute("aria-label", `Dice at nine thresholds: ${bare}`);
+    dice.textContent = n ? found[self.value.threshold - 1].toFixed(3) : "–";
+    score.textContent = n ? average.toFixed(3) : "–";
   }
   return self;
 }

@@ -6,6 +6,7 @@ who judged the case, cut at the same threshold: the QUBIQ score with the shown r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,15 +30,14 @@ def raters_at(case: Case, shown: Sequence[bool], threshold: int) -> Position:
         threshold: 1 to 9, in tenths of the raters.
     Returns:
         The case, who is counted, and the Dice of their votes with everybody's at each of the nine thresholds. With
-        nobody counted nothing is marked.
+        nobody counted there are no votes to compare, and every Dice is NaN: a rater who is hidden is absent, and has
+        not said that there is nothing.
     """
     masks, present = torch.from_numpy(case.masks != 0), torch.from_numpy(case.present)
     counted = case.present & np.asarray(shown, dtype=bool)
-    everybody = masks[None], present[None]
-    if counted.any():
-        dice = thresholded_dice(masks[None, counted], *everybody)
-    else:
-        dice = thresholded_dice(torch.zeros(1, *masks.shape[1:]), *everybody)
+    if not counted.any():
+        return Position(case, counted, threshold, (math.nan,) * 9)
+    dice = thresholded_dice(masks[None, counted], masks[None], present[None])
     return Position(case, counted, threshold, tuple(dice[0].tolist()))
 
 

@@ -70,7 +70,8 @@ def drawn_rows(rows: Sequence[Drawn]) -> Figure:
     for line, row in zip(axes, rows, strict=True):
         for place, ax in enumerate(line[:SAMPLES_SHOWN]):
             _draw_sample(ax, row, (row.chosen + place) % len(row.samples), with_raters=place == 0)
-        line[0].set_ylabel(f"{row.label}\nGED² {row.ged2_v:.2f}", fontsize=7.5)
+        label = ", ".join([*row.label.splitlines(), f"GED² {row.ged2_v:.2f}"])
+        line[SAMPLES_SHOWN // 2].set_title(label)  # in the middle: layouts make room for the middle of a title
         maps = (row.mean, AGREEMENT_MAP, 1.0), (row.spread, DOUBT_MAP, MOST_SPREAD)
         for ax, (values, colors, top) in zip(line[SAMPLES_SHOWN:], maps, strict=True):
             ax.imshow(values, cmap=colors, vmin=0, vmax=top, aspect=line[0].get_aspect())

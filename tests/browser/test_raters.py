@@ -44,12 +44,25 @@ def random_values(count):
     ]
 
 
-@pytest.mark.parametrize("value", [*random_values(10), {"case": 0, "shown": [False] * RATERS, "threshold": 5}], ids=str)
+NOBODY = {"case": 0, "shown": [False] * RATERS, "threshold": 5}
+
+
+@pytest.mark.parametrize("value", random_values(10), ids=str)
 def test_the_numbers_are_those_of_the_metrics(page, value):
     shown = state(carried(page, RatersExplorer(CASES), **value))
     wanted = raters_at(CASES[value["case"]], value["shown"], value["threshold"])
     assert shown["dice"] == pytest.approx(wanted.dice, abs=1e-12)
     assert shown["score"] == pytest.approx(wanted.score, abs=1e-12)
+
+
+def test_nobody_shown_has_no_score(page):
+    root = carried(page, RatersExplorer(CASES), **NOBODY)
+    assert state(root)["dice"] == [None] * 9
+    assert state(root)["score"] is None
+    assert [root.locator(f"[data-number={name}]").inner_text() for name in ("dice", "score")] == ["–", "–"]
+    assert "no rater is shown: there are no votes to compare" in root.inner_text()
+    root.locator("[data-control='shown.0']").check()  # saw nothing in this case
+    assert root.locator("[data-number=dice]").inner_text() == "0.000"
 
 
 def test_it_says_who_drew_who_saw_nothing_and_who_was_absent(page):

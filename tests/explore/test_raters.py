@@ -29,10 +29,21 @@ def test_votes_of_the_shown_are_compared_with_those_of_all(shown):
         assert dice == pytest.approx(pairwise_dice(*cuts).item())
 
 
-def test_everybody_stands_for_all_and_nobody_for_none():
+def test_everybody_stands_for_all():
+    assert raters_at(made(), [True] * 3, 5).dice == (1.0,) * 9
+
+
+def test_nobody_shown_says_nothing_even_where_all_saw_nothing():
     case = made()
-    assert raters_at(case, [True] * 3, 5).dice == (1.0,) * 9
-    assert raters_at(case, [False] * 3, 5).score == 0
+    for masks in (case.masks, np.zeros_like(case.masks)):
+        nobody = raters_at(replace(case, masks=masks), [False] * 3, 5)
+        assert np.isnan([*nobody.dice, nobody.score]).tolist() == [True] * 10
+
+
+def test_who_is_shown_and_saw_nothing_is_compared():
+    case = made()
+    position = raters_at(replace(case, masks=case.masks * np.uint8([[[0]], [[1]], [[1]]])), [True, False, False], 5)
+    assert position.dice[0] == 0
 
 
 def test_an_absent_rater_is_never_counted():

@@ -151,4 +151,4 @@ def test_what_it_cannot_show_is_refused(cases, samplers, start, sentence):
 def test_the_figure_has_a_row_for_each_value():
     figure = samples_figure([made(), made(seed=1)], two_samplers(), [value(), value(case=1, sampler=1)])
     assert len(figure.axes) == 2 * 5 + 2
-    assert [figure.axes[at].get_ylabel().split("\n")[0] for at in (0, 5)] == ["soft", "hard"]
+    assert [figure.axes[at].get_title().split(", ")[0] for at in (1, 6)] == ["soft", "hard"]

@@ -28,7 +28,7 @@ def test_a_row_begins_with_the_chosen_sample_and_only_there_with_the_raters():
     assert [len(ax.patches) for ax in (first, second, third)] == [2, 1, 1]
     widths = [ax.patches[-1].get_path().get_extents().width for ax in (first, second, third)]
     assert widths == [4, 2, 3]
-    assert first.get_ylabel() == "a sampler\nGED² 0.25"
+    assert second.get_title() == "a sampler, GED² 0.25"
 
 
 def test_few_samples_are_shown_again():
