@@ -18,8 +18,10 @@ from labutils.data import catalog
 from labutils.data.store import Store
 from labutils.evaluation.draws import Draw, from_model
 from labutils.evaluation.evaluate import Evaluation, as_json, evaluate, predictions
+from labutils.evaluation.health import latent_health
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS, metrics_for
+from labutils.models.base import Model
 from labutils.models.samplers import SAMPLERS, rules_for
 from labutils.training.suit import require_fits
 from labutils.training.tensors import content_hash
@@ -61,7 +63,7 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     if store.labeled:
         scores = _score(draw, store, request)
         write_json(request.json_file, as_json(scores) | {"passport": passport})
-        for line in [*table(scores), *run.notes(store)]:
+        for line in [*table(scores), *run.notes(store), *_health_notes(network, store, request, where)]:
             typer.echo(line)
     if maps is not None:
         rows = _predict(draw, store, request, maps)
@@ -91,6 +93,14 @@ def _score(draw: Draw, store: Store, request: Request) -> Evaluation:
             resamples=RESAMPLES,
             on_case=lambda done: bar.update(done - bar.n),
         )
+
+
+def _health_notes(network: Model, store: Store, request: Request, device: torch.device) -> list[str]:
+    """What is wrong with the latent vector of a network that has one; nothing where one sample is asked for."""
+    if request.samples < 2 or not hasattr(network, "latents"):
+        return []
+    found = latent_health(network, store, samples=request.samples, seed=request.seed, device=device)
+    return [f"note: {sentence}" for sentence in found.sentences()]
 
 
 def _predict(draw: Draw, store: Store, request: Request, folder: Path) -> list[dict[str, Any]]:

@@ -85,6 +85,13 @@ class StochasticCMWhole(NamedTuple):
     recognized: Tensor  # (B, 2 Z), of q(z | x, y)
 
 
+class StochasticCMLatents(NamedTuple):
+    """What is believed of z for each of N masks: each present rater's of each case, in that order."""
+
+    prior: Gaussian  # (N, Z), before the mask was seen
+    posterior: Gaussian  # (N, Z), after
+
+
 class StochasticCMTerms(NamedTuple):
     """The loss and its parts.
 
@@ -204,6 +211,20 @@ class StochasticCM(BodyModel):
         require(n >= 1, f"n is {n}; wanted one sample or more")
         features = self.features(image)
         return self._annotators(features, self._draw(features, n, rng)).probs
+
+    def latents(self, batch: Batch) -> StochasticCMLatents:
+        """Prior and posterior for every present mask of a batch.
+
+        Raises:
+            InputError: a mask holds a class the network does not have.
+        """
+        self.require_classes(batch.masks)
+        case, rater = batch.present.nonzero(as_tuple=True)
+        features, who = self.features(batch.image)[case], rater if self.config.raters else None
+        label = batch.masks[case, rater][:, None]
+        return StochasticCMLatents(
+            _gaussian(self.prior(features, who)), _gaussian(self.posterior(self._with(features, label), who))
+        )
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""

@@ -44,7 +44,7 @@ def test_a_run_folder_is_whole(trained):
     assert "learn from 12 cases of 6 patients from lidc-crops/train; choose on 6 cases of 3 patients" in answer.out
     assert "1,694 parameters, about" in answer.out
     assert "MiB" in answer.out
-    assert "loss" in answer.err  # the progress bar
+    assert "step" in answer.err  # the progress bar
 
 
 def test_what_was_asked_for_is_kept(trained, crops):
