@@ -7,7 +7,7 @@ import torch
 
 from labutils.core.checks import DataError
 from labutils.core.files import write_json
-from labutils.evaluation import compare
+from labutils.evaluation import compared
 from labutils.evaluation.passport import make_passport
 
 
@@ -50,13 +50,13 @@ TABLE = {
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """A folder that takes the place of the recorded results."""
-    monkeypatch.setattr(compare, "recorded_file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.setattr(compared, "recorded_file", lambda name: tmp_path / f"{name}.json")
     return tmp_path
 
 
 def test_a_recorded_comparison_is_read_as_written(results):
     write_json(results / "digits.json", TABLE)
-    assert compare.recorded("digits") == TABLE
+    assert compared.recorded("digits") == TABLE
 
 
 @pytest.mark.parametrize("broken", ["absent", "another table", "no passport"])
@@ -69,14 +69,14 @@ def test_what_is_no_whole_comparison_is_refused(results, broken):
     if broken != "absent":
         write_json(results / "digits.json", table)
     with pytest.raises(DataError, match=r"digits\.json"):
-        compare.recorded("digits")
+        compared.recorded("digits")
 
 
 def test_the_image_only_part_stars_lost_seeds_and_counts_sure_differences():
-    lines = compare.image_only_markdown(TABLE).splitlines()
+    lines = compared.image_only_markdown(TABLE).splitlines()
     assert lines[2] == "| U-Net | 0.800 | 0.790 | 0.800 0.810 0.790 |  |  |"
     assert lines[3] == r"| matrices | 0.800 | 0.740 | 0.900 0.740\* 0.800 | 1 | 1 |"
 
 
 def test_the_other_part_has_an_interval_that_stays_on_its_line():
-    assert compare.with_masks_markdown(TABLE).splitlines()[2] == "| staple | 0.840 [0.830,\N{NO-BREAK SPACE}0.850] |"
+    assert compared.with_masks_markdown(TABLE).splitlines()[2] == "| staple | 0.840 [0.830,\N{NO-BREAK SPACE}0.850] |"
