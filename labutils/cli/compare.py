@@ -28,7 +28,8 @@ from labutils.training.settings import FitConfig
 
 TABLES = ("model", "fit")
 LOCK = ".compare.lock"
-CHOOSES = ("seed", "keep", "patience", "goal")  # settings of fit without meaning where nothing is chosen
+_NO_EPOCH = "every contender trains to the last epoch"
+GIVEN = {"seed": "--seeds says how many", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}  # of fit.*
 
 
 def compare(
@@ -82,10 +83,10 @@ def fit_config(settings: Mapping[str, Any]) -> FitConfig:
     """How all contenders train.
 
     Raises:
-        ConfigError: a setting is unknown or out of range, or chooses something.
+        ConfigError: a setting is unknown, out of range, or not free in a comparison.
     """
-    for name in CHOOSES:
-        require(name not in settings, f"fit.{name} has no meaning: it chooses, and a comparison does not", ConfigError)
+    for name, why in GIVEN.items():
+        require(name not in settings, f"fit.{name} is not free in a comparison: {why}", ConfigError)
     return from_dict(FitConfig, settings, "fit")
 
 
