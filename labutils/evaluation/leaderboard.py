@@ -120,7 +120,12 @@ def recorded(name: str) -> dict[str, Any]:
     Raises:
         DataError: there is no such table (the results come with the repository, not with an installed package).
     """
-    return read_table(Path(labutils.__file__).resolve().parents[1] / "results" / f"{name}.json")
+    return read_table(recorded_file(name))
+
+
+def recorded_file(name: str) -> Path:
+    """Where a recorded table of the book lies: ``results/<name>.json`` beside the package."""
+    return Path(labutils.__file__).resolve().parents[1] / "results" / f"{name}.json"
 
 
 def interval_of(table: Mapping[str, Any], row: str, metric: str) -> Interval:

@@ -1,4 +1,4 @@
-"""Charts: training curves, reliability, named methods with intervals, counts, and values against a quantity."""
+"""Charts: training curves, reliability, named methods with intervals or seeds, counts, and values by a quantity."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from labutils.core.checks import InputError, require
-from labutils.viz.style import FAINT, GRID, INK, RATER_COLORS, new_figure
+from labutils.viz.style import FAINT, GRID, INK, PAPER, RATER_COLORS, new_figure
 
 ESTIMATE = RATER_COLORS[1]  # one quantity, no rater: the blue that reads on any ground
 
@@ -23,6 +24,14 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+class Runs(NamedTuple):
+    """One line of a `runs` figure: a named method and the score of each of its seeds, in the axis's unit."""
+
+    name: str
+    scores: Sequence[float]
+    odd: Sequence[bool] = ()  # which seeds are drawn hollow; () for none
 
 
 def training_curves(history: Mapping[str, Sequence[float]]) -> Figure:
@@ -156,6 +165,39 @@ def intervals(
     ax.spines["left"].set_visible(False)
     if floor is not None or ceiling is not None:
         figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def runs(rows: Sequence[Runs], xlabel: str, *, odd: str = "") -> Figure:
+    """Every seed of named methods as a dot, with a bar at the median of each method.
+
+    Args:
+        rows: drawn from top to bottom.
+        xlabel: quantity, unit and which way is better.
+        odd: what is said of hollow dots, for a legend; "" where there are none.
+    Raises:
+        InputError: there are no rows, a row has no seed, or not one mark for each of its seeds.
+    """
+    require(len(rows) > 0, "rows is empty; wanted at least one method")
+    figure, axes = new_figure(panel=(5.6, 0.75 + 0.3 * len(rows)))
+    ax = axes[0, 0]
+    places = np.arange(len(rows))[::-1]
+    for place, (name, scores, marks) in zip(places, rows, strict=True):
+        fits = len(scores) > 0 and len(marks) in (0, len(scores))
+        require(fits, f"{name} has {len(scores)} scores and {len(marks)} marks; wanted some, and a mark each or none")
+        hollow = np.array(marks, dtype=bool) if len(marks) else np.zeros(len(scores), dtype=bool)
+        colors = np.where(hollow, PAPER, ESTIMATE)
+        ax.plot([np.median(scores)] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=2)
+        ax.scatter(scores, np.full(len(scores), place), s=30, c=colors, edgecolors=ESTIMATE, zorder=3)
+    ax.set_yticks(places, [row.name for row in rows])
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.set_xlabel(xlabel)
+    ax.grid(axis="x", color=GRID)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    if odd:
+        handle = Line2D([], [], marker="o", linestyle="", markerfacecolor=PAPER, color=ESTIMATE, label=odd)
+        figure.legend(handles=[handle], loc="outside upper center")
     return figure
 
 

@@ -14,6 +14,7 @@ FIGURES = {
     "training_curves": lambda: curves.training_curves(HISTORY),
     "reliability": lambda: curves.reliability(BINS, BINS**2, np.arange(10)),
     "intervals": lambda: curves.intervals(ROWS, "GED² (lower is better)", floor=ROWS[0], ceiling=ROWS[1]),
+    "runs": lambda: curves.runs([curves.Runs("a", [0.5]), curves.Runs("b", [0.6, 0.7], [True, False])], "Dice"),
     "count_bars": lambda: curves.count_bars(["1", "2"], [30, 40], "readers", "nodules"),
     "value_histogram": lambda: curves.value_histogram(BINS, "IoU", "pairs", estimate=ROWS[0]),
     "groups": lambda: curves.groups({"size (mm)": (["small", "none"], [BINS, []])}, "IoU"),
@@ -89,3 +90,20 @@ def test_what_was_learned_is_drawn_against_what_was_planted():
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
     with pytest.raises(InputError, match="b has 2 values; wanted 3"):
         curves.planted_and_learned(np.array([0, 0.5, 1]), {"b": [0, 1]}, "planted", "learned")
+
+
+def test_every_seed_is_a_dot_with_the_first_row_on_top_and_odd_ones_hollow():
+    rows = [curves.Runs("sure", [0.5, 0.9, 0.6]), curves.Runs("torn", [0.2, 0.8], [True, False])]
+    figure = curves.runs(rows, "Dice", odd="lost")
+    ax = figure.axes[0]
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0.5, 1], [0.9, 1], [0.6, 1]])
+    assert [line.get_xdata()[0] for line in ax.lines] == [0.6, 0.5]  # medians
+    filled, torn = (part.get_facecolors().tolist() for part in ax.collections)
+    assert filled[0] == torn[1] != torn[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lost"]
+
+
+@pytest.mark.parametrize("rows", [[], [curves.Runs("none", [])], [curves.Runs("some", [0.5], [True, False])]])
+def test_runs_without_seeds_or_with_other_marks_are_refused(rows):
+    with pytest.raises(InputError, match="wanted"):
+        curves.runs(rows, "Dice")
