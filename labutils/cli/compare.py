@@ -55,6 +55,7 @@ def compare(
     require_own_folder(out, "folder of trainings", LOCK)
     for name in only:
         require_choice("--only", name, [contender.name for contender in CONTENDERS])
+    require(split != "train", "--split is 'train', which is learned from; wanted a split to score", ConfigError)
     train, test = (catalog.load(data, name, root=root, limit=limit) for name in ("train", split))
     assert_disjoint({"train": train, split: test})
     plan = Plan(train=train, test=test, shared=settings["model"], fit=config, seeds=range(seeds), device=where)
