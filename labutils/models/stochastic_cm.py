@@ -10,6 +10,9 @@ both are small convolutional networks, so any image size will do. Loss, for the 
 per image, divided by its pixels, k rising from 0 to 1; and the clean head's own term as in `labutils.models.confusion`.
 Where raters are identified, prior and posterior also see which rater it is.
 
+The prior mixes several normal distributions. One alone leaves holes between kinds of annotators, and draws from the
+holes are of no kind: the kinds then come out in the wrong frequencies, however well each label is recognized.
+
 Differences from the published model (see `labutils.models.original_cm`, which has it with its faults): probabilities
 are mixed, not logits; the KL counts once; the prior looks at the image, the posterior at the label; the decoder is
 convolutional; matrices start near the identity and are normalized once; the clean head is not trained to be the mean
@@ -29,12 +32,11 @@ from torch.nn import functional
 
 from labutils.core.checks import ConfigError, require, require_shape
 from labutils.core.types import Batch
-from labutils.losses import kl_normal, labels_nll_mean
+from labutils.losses import labels_nll_mean
 from labutils.models.blocks import ConvBlock, NearZeroConv
 from labutils.models.body import BodyModel
 from labutils.models.confusion import ConfusionConfig, clean_term, identity_logits, mean_diagonal, said
-
-LOG_SIGMA = 4.0  # log standard deviations stay within this of 0
+from labutils.models.latents import Gaussian, Mixture, belief, divergence, normal, size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,29 +44,17 @@ class StochasticCMConfig(ConfusionConfig):
     """Settings of the network with a distribution over confusion matrices."""
 
     latent: int = 6  # Z
-    beta: float = 20.0  # weight of the KL; 1 if the labels of an image's pixels were independent, which they are not
+    components: int = 4  # normal distributions that the prior mixes; 1: one, as published
+    beta: float = 1.0  # weight of the KL, in nats a nat
     anneal: Literal["none", "linear", "cyclic"] = "linear"  # how the KL's weight comes to `beta`
     ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
     coder_width: int = 24  # channels of prior, posterior and decoder
 
     def __post_init__(self) -> None:
-        for name in ("latent", "ramp", "coder_width"):
+        for name in ("latent", "components", "ramp", "coder_width"):
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
         require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)
         super().__post_init__()
-
-
-class Gaussian(NamedTuple):
-    """Independent normal numbers."""
-
-    mean: Tensor  # (B, Z)
-    log_sigma: Tensor  # (B, Z), natural logarithm of the standard deviation
-
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """n vectors for each, (B, n, Z); the gradient reaches mean and deviation."""
-        batch, latent = self.mean.shape
-        noise = torch.randn(batch, n, latent, generator=rng).to(self.mean.device)
-        return self.mean[:, None] + self.log_sigma.exp()[:, None] * noise
 
 
 class StochasticCMOutput(NamedTuple):
@@ -72,23 +62,23 @@ class StochasticCMOutput(NamedTuple):
 
     logits: Tensor  # (B, K, H, W), of the truth, before softmax
     proposed: (
-        Tensor  # (B, 2 Z): mean and log standard deviation of p(z | x), of the first rater where there are several
+        Tensor  # (B, numbers), p(z | x) as `labutils.models.latents.belief` reads it; of the first rater if several
     )
 
 
 class StochasticCMWhole(NamedTuple):
-    """What a pass through every part gives, the posterior looking at an empty mask, and z at the prior's mean."""
+    """What a pass through every part gives, z at the posterior's mean for an empty mask."""
 
     logits: Tensor  # (B, K, H, W)
     log_matrices: Tensor  # (B, 1, K, K, H, W)
-    proposed: Tensor  # (B, 2 Z), of p(z | x)
+    proposed: Tensor  # (B, numbers), of p(z | x)
     recognized: Tensor  # (B, 2 Z), of q(z | x, y)
 
 
 class StochasticCMLatents(NamedTuple):
     """What is believed of z for each of N masks: each present rater's of each case, in that order."""
 
-    prior: Gaussian  # (N, Z), before the mask was seen
+    prior: Gaussian  # (N, Z), before the mask was seen; of a mixture, the normal with its moments
     posterior: Gaussian  # (N, Z), after
 
 
@@ -101,24 +91,24 @@ class StochasticCMTerms(NamedTuple):
 
     total: Tensor
     raters: Tensor  # nats a pixel, negative log-likelihood of one rater's labels in each image
-    kl: Tensor  # nats an image
+    kl: Tensor  # nats an image; of a mixture an estimate from one draw
     clean: Tensor  # nats, the clean head's own term
     trace: Tensor  # mean diagonal of the matrices
 
 
 class Encoder(nn.Module):
-    """Feature maps, and which rater it is, to a normal distribution over z: (B, inputs, H, W) to (B, 2 Z)."""
+    """Feature maps, and which rater it is, to what is believed of z: (B, inputs, H, W) to (B, numbers)."""
 
-    def __init__(self, inputs: int, config: StochasticCMConfig) -> None:
+    def __init__(self, inputs: int, components: int, config: StochasticCMConfig) -> None:
         super().__init__()
         width = config.coder_width
         self.fine = ConvBlock(inputs, width, convs=1, norm="none")
         self.coarse = ConvBlock(width, 2 * width, convs=2, norm="none")
         self.rater = nn.Embedding(config.raters, 2 * width) if config.raters else None
-        self.last = nn.Linear(2 * width, 2 * config.latent)
+        self.last = nn.Linear(2 * width, size(config.latent, components))
 
     def forward(self, maps: Tensor, rater: Tensor | None = None) -> Tensor:
-        """Mean and log standard deviation one after the other; `rater` int64 (B,), None for exchangeable raters."""
+        """As `labutils.models.latents.belief` reads it; `rater` int64 (B,), None for exchangeable raters."""
         pooled = functional.avg_pool2d(self.fine(maps), 2, ceil_mode=True)
         summary = self.coarse(pooled).mean(dim=(2, 3))
         if self.rater is not None:
@@ -157,8 +147,8 @@ class StochasticCM(BodyModel):
 
     def __init__(self, config: StochasticCMConfig) -> None:
         super().__init__(config)
-        self.prior = Encoder(config.width, config)
-        self.posterior = Encoder(config.width + config.classes, config)
+        self.prior = Encoder(config.width, config.components, config)
+        self.posterior = Encoder(config.width + config.classes, 1, config)
         self.decoder = Decoder(config)
 
     def forward(self, image: Tensor) -> StochasticCMOutput:
@@ -177,7 +167,7 @@ class StochasticCM(BodyModel):
         features, who = self.features(image), self._rater(len(image), 0, image.device)
         empty = torch.zeros(len(image), 1, *image.shape[-2:], dtype=torch.uint8, device=image.device)
         proposed, recognized = self.prior(features, who), self.posterior(self._with(features, empty), who)
-        log_matrices = self.decoder(_gaussian(proposed).mean, features)
+        log_matrices = self.decoder(recognized[:, : self.config.latent], features)
         return StochasticCMWhole(self.head(features), log_matrices, proposed, recognized)
 
     def clean(self, image: Tensor) -> Tensor:
@@ -224,8 +214,15 @@ class StochasticCM(BodyModel):
         case, rater = batch.present.nonzero(as_tuple=True)
         features, who = self.features(batch.image)[case], rater if self.config.raters else None
         label = batch.masks[case, rater][:, None]
-        return StochasticCMLatents(
-            _gaussian(self.prior(features, who)), _gaussian(self.posterior(self._with(features, label), who))
+        prior, posterior = self._beliefs(features, label, who)
+        return StochasticCMLatents(prior if isinstance(prior, Gaussian) else prior.moments(), posterior)
+
+    def _beliefs(self, features: Tensor, label: Tensor, who: Tensor | None) -> tuple[Gaussian | Mixture, Gaussian]:
+        """Prior and posterior of the masks `label` (B, 1, H, W)."""
+        latent = self.config.latent
+        return (
+            belief(self.prior(features, who), latent),
+            normal(self.posterior(self._with(features, label), who)),
         )
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
@@ -234,14 +231,14 @@ class StochasticCM(BodyModel):
 
     def _draw(self, features: Tensor, n: int, rng: torch.Generator) -> Tensor:
         if not self.config.raters:
-            return _gaussian(self.prior(features, None)).draw(n, rng)
+            return belief(self.prior(features, None), self.config.latent).draw(n, rng)
         of_each = [
             self.prior(features, self._rater(len(features), r, features.device)) for r in range(self.config.raters)
         ]
         which = torch.randint(self.config.raters, (len(features), n), generator=rng).to(features.device)
         rows = torch.arange(len(features), device=features.device)[:, None]
-        mean, log_sigma = _gaussian(torch.stack(of_each, dim=1)[rows, which].flatten(0, 1))
-        return Gaussian(mean, log_sigma).draw(1, rng).view(len(features), n, -1)
+        chosen = torch.stack(of_each, dim=1)[rows, which].flatten(0, 1)
+        return belief(chosen, self.config.latent).draw(1, rng).view(len(features), n, -1)
 
     def objective(self, batch: Batch, step: int, rng: torch.Generator) -> StochasticCMTerms:
         """The named loss terms of a batch; `rng` draws one present rater for each image, and z.
@@ -260,16 +257,14 @@ class StochasticCM(BodyModel):
         rater = torch.multinomial(batch.present.float().cpu(), 1, generator=rng).to(features.device)  # (B, 1)
         label = batch.masks.gather(1, rater[:, :, None, None].expand(-1, -1, *batch.masks.shape[2:]))
         who = rater[:, 0] if config.raters else None
-        posterior, prior = (
-            _gaussian(self.posterior(self._with(features, label), who)),
-            _gaussian(self.prior(features, who)),
-        )
-        log_matrices = self.decoder(posterior.draw(1, rng)[:, 0], features)
+        prior, posterior = self._beliefs(features, label, who)
+        z = posterior.draw(1, rng)[:, 0]
+        log_matrices = self.decoder(z, features)
         log_probs = torch.log_softmax(logits.float(), dim=1)
         nll = labels_nll_mean(
             said(log_probs if config.coupled else log_probs.detach(), log_matrices), label, torch.ones_like(rater) > 0
         )
-        kl = kl_normal(*posterior, *prior).sum(dim=1).mean()
+        kl = divergence(posterior, prior, z).mean()
         clean, trace = (
             clean_term(config.clean, logits, batch, identified=config.raters > 0),
             mean_diagonal(log_matrices),
@@ -291,11 +286,6 @@ class Annotators(NamedTuple):
 
     matrices: Tensor  # float32 (B, S, K, K, H, W), each column sums to 1
     probs: Tensor  # float32 (B, S, K, H, W), of what they say, summing to 1 over K
-
-
-def _gaussian(parameters: Tensor) -> Gaussian:
-    mean, log_sigma = parameters.float().chunk(2, dim=-1)
-    return Gaussian(mean, LOG_SIGMA * torch.tanh(log_sigma / LOG_SIGMA))
 
 
 def kl_weight(config: StochasticCMConfig, step: int) -> float:

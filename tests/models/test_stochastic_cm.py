@@ -6,6 +6,7 @@ import torch
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
+from labutils.models.latents import Gaussian, Mixture, belief
 from labutils.models.registry import build, make_config
 from labutils.models.stochastic_cm import kl_weight
 
@@ -77,6 +78,16 @@ def test_identified_raters_have_priors_of_their_own():
     features = model.features(IMAGE)
     first, second = (model.prior(features, torch.full((2,), rater)) for rater in (0, 1))
     assert not torch.allclose(first, second, atol=1e-4)
+
+
+@pytest.mark.parametrize(("components", "kind"), [(1, Gaussian), (3, Mixture)])
+def test_the_prior_mixes_as_many_distributions_as_asked_for(components, kind):
+    model = make(components=components)
+    assert isinstance(belief(model.prior(model.features(IMAGE)), 3), kind)
+    batch = Batch(IMAGE, torch.zeros(2, 2, 7, 5, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool))
+    prior, posterior = model.latents(batch)
+    assert prior.mean.shape == posterior.mean.shape == (4, 3)
+    assert torch.isfinite(model.objective(batch, 0, rng_for(0, "o")).kl)
 
 
 def test_only_present_raters_are_drawn():

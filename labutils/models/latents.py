@@ -1,0 +1,86 @@
+"""Beliefs about a latent vector: a normal distribution, or a mixture of several where there are kinds of answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from labutils.losses import kl_normal
+
+LOG_SIGMA = 4.0  # log standard deviations stay within this of 0
+
+
+class Gaussian(NamedTuple):
+    """Independent normal numbers."""
+
+    mean: Tensor  # float32 (B, Z)
+    log_sigma: Tensor  # float32 (B, Z), natural logarithm of the standard deviation
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """n vectors for each, (B, n, Z); the gradient reaches mean and deviation."""
+        batch, latent = self.mean.shape
+        noise = torch.randn(batch, n, latent, generator=rng).to(self.mean.device)
+        return self.mean[:, None] + self.log_sigma.exp()[:, None] * noise
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log-density of z (B, Z), in nats, (B,)."""
+        return torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z).sum(dim=-1)
+
+
+class Mixture(NamedTuple):
+    """M sets of independent normal numbers, one of them drawn by lot."""
+
+    weights: Tensor  # float32 (B, M), logarithms of the chances
+    mean: Tensor  # float32 (B, M, Z)
+    log_sigma: Tensor  # float32 (B, M, Z)
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """n vectors for each, (B, n, Z); no gradient reaches the chances."""
+        which = torch.multinomial(self.weights.detach().exp().cpu(), n, replacement=True, generator=rng)
+        which = which.to(self.mean.device)[:, :, None].expand(-1, -1, self.mean.shape[2])
+        noise = torch.randn(which.shape, generator=rng).to(self.mean.device)
+        return self.mean.gather(1, which) + self.log_sigma.gather(1, which).exp() * noise
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """Log-density of z (B, Z), in nats, (B,)."""
+        each = torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z[:, None]).sum(dim=-1)
+        return torch.logsumexp(self.weights + each, dim=1)
+
+    def moments(self) -> Gaussian:
+        """The normal distribution with the same means and standard deviations."""
+        chances = self.weights.exp()[:, :, None]
+        mean = (chances * self.mean).sum(dim=1)
+        square = (chances * ((self.mean - mean[:, None]) ** 2 + torch.exp(2 * self.log_sigma))).sum(dim=1)
+        return Gaussian(mean, 0.5 * torch.log(square))
+
+
+def size(latent: int, components: int) -> int:
+    """How many numbers say a belief about Z latent numbers with M components."""
+    return 2 * latent if components == 1 else components * (2 * latent + 1)
+
+
+def normal(parameters: Tensor) -> Gaussian:
+    """Mean and bounded log standard deviation from float (..., 2 Z), one after the other."""
+    mean, log_sigma = parameters.float().chunk(2, dim=-1)
+    return Gaussian(mean, LOG_SIGMA * torch.tanh(log_sigma / LOG_SIGMA))
+
+
+def belief(parameters: Tensor, latent: int) -> Gaussian | Mixture:
+    """The belief that a network's numbers say: (B, 2 Z) a normal distribution, (B, M (2 Z + 1)) a mixture of M."""
+    if parameters.shape[1] == 2 * latent:
+        return normal(parameters)
+    parts = parameters.float().unflatten(1, (-1, 2 * latent + 1))
+    mean, log_sigma = normal(parts[..., 1:])
+    return Mixture(torch.log_softmax(parts[..., 0], dim=1), mean, log_sigma)
+
+
+def divergence(posterior: Gaussian, prior: Gaussian | Mixture, z: Tensor) -> Tensor:
+    """KL of the posterior from the prior in nats, (B,): exact for two normals, else from the one draw z (B, Z) of it.
+
+    The estimate is right on average, and may be negative for a single draw.
+    """
+    if isinstance(prior, Gaussian):
+        return kl_normal(*posterior, *prior).sum(dim=1)
+    return posterior.log_density(z) - prior.log_density(z)
