@@ -1,7 +1,8 @@
-"""``python -m tests.bench [word ...]``: every ``bench_*.py`` here, one table; exit 1 when a bar judged here is missed.
+"""``python -m tests.bench [word ...]``: every ``bench_*.py`` here, one table.
 
-Each such file has ``benches() -> list[Bench]``. Words select the rows whose file or name holds one of them. Set
-``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1`` first: NumPy reads them only when it starts.
+Exit 1 when a bar is missed that this machine can judge. Each such file has ``benches() -> list[Bench]``. Words select
+the rows whose file or name holds one of them. Set ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1`` first:
+NumPy reads them only when it starts.
 """
 
 from __future__ import annotations

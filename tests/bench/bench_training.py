@@ -61,6 +61,7 @@ def both_learn_alike() -> None:
 
 def benches() -> list[Bench]:
     """The rows of the training room."""
+    able = any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16)
     return [
         Bench(
             name=f"stochastic confusion matrices, a step of {CASES} x {SIZE} x {SIZE}, width {WIDTH}, bf16",
@@ -69,8 +70,6 @@ def benches() -> list[Bench]:
             peer_name="the same in float32",
             at_most=0.72,
             check=both_learn_alike,
-            lacking=""
-            if any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16)
-            else "no bfloat16 instructions",
+            lacking="" if able else "no bfloat16 instructions",
         )
     ]
