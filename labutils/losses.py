@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from labutils.core.checks import require_same_shape, require_shape
+from labutils.core.checks import require, require_same_shape, require_shape
 
 
 def cross_entropy_mean(logits: Tensor, target: Tensor) -> Tensor:
@@ -95,20 +95,25 @@ def joint_nll_mean(log_probs: Tensor, log_matrices: Tensor, masks: Tensor, prese
     return -torch.logsumexp(together, dim=1).sum() / (present.sum() * sizes["H"] * sizes["W"])
 
 
-def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True) -> Tensor:
+def coin_length_mean(
+    probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True, least: float = 0.1
+) -> Tensor:
     r"""Nats a label that a rater's errors cost when each rater errs like a coin, averaged over labels.
 
     With :math:`e_r = \mathrm{mean}(1 - p_{y_r})` the share of rater r's labels that the probabilities contradict, and
     :math:`H` the entropy of a coin, it is :math:`\sum_r n_r [H(e_r) + e_r \log(K - 1)] / \sum_r n_r`, :math:`n_r` the
     number of labels. Its slope in :math:`e_r` is :math:`\log[(K - 1)(1 - e_r)/e_r]`, the weight of that rater's vote
-    under such coins: whoever is contradicted seldom counts for more, whatever the classes' shares. Beyond chance,
-    :math:`e_r > 1 - 1/K`, it goes on as a line of slope 1, so that contradicting everybody is no answer.
+    under such coins: whoever is contradicted seldom counts for more, whatever the classes' shares. Below `least` it
+    goes on as its tangent: nobody is taken for surer than that, or the rater whom the probabilities follow would
+    outweigh all others because they follow. Beyond chance, :math:`e_r > 1 - 1/K`, it goes on as a line of slope 1, so
+    that contradicting everybody is no answer.
 
     Args:
         probs: float (B, K, H, W), summing to 1 over K.
         masks: uint8 (B, R, H, W), class labels below K; those of absent raters are not read.
         present: bool (B, R), somebody in every case.
         identified: False where raters are exchangeable: all of them share one coin, and the vote is a plain one.
+        least: share of errors below which a rater's weight grows no more, above 0 and below 1 - 1/K.
     Returns:
         float32 scalar, 0 or more; log K where every rater errs as by chance; lower is better.
     Raises:
@@ -123,10 +128,12 @@ def coin_length_mean(probs: Tensor, masks: Tensor, present: Tensor, *, identifie
         cases, wrong = cases.sum()[None], wrong.sum()[None]
     seen = cases > 0
     errors = wrong[seen] / cases[seen]
-    chance = 1 - 1 / sizes["K"]
-    coin = errors.clamp(1e-4, chance)  # the slope stays finite where a rater is never contradicted
-    length = torch.special.entr(coin) + torch.special.entr(1 - coin) + coin * math.log(sizes["K"] - 1)
-    length = length + torch.relu(errors - chance)  # else the opposite of every label would be as good an answer
+    others, chance = sizes["K"] - 1, 1 - 1 / sizes["K"]
+    require(0 < least < chance, f"least is {least}; wanted above 0 and below {chance:.3g}")
+    coin = errors.clamp(least, chance)
+    length = torch.special.entr(coin) + torch.special.entr(1 - coin) + coin * math.log(others)
+    surest = math.log(others * (1 - least) / least)
+    length = length - surest * torch.relu(least - errors) + torch.relu(errors - chance)
     return (length * cases[seen]).sum() / cases.sum()
 
 

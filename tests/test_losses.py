@@ -166,6 +166,17 @@ def test_contradicting_everybody_costs_more_than_chance(classes):
     assert opposite.grad[0, 0].item() == pytest.approx(-1)  # towards what the rater said
 
 
+def test_nobody_is_taken_for_surer_than_the_least_share_of_errors():
+    """Below it the length is the tangent: the weight is that of one error in ten, whoever is followed."""
+    never = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
+    length = coin_length_mean(never, torch.ones(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1) > 0, least=0.1)
+    assert length.item() == pytest.approx(entropy(0.1) - 0.1 * math.log(9))
+    length.backward()
+    assert never.grad[0, 1].item() == pytest.approx(-math.log(9))
+    with pytest.raises(InputError, match=r"least is 0.5; wanted above 0 and below 0.5"):
+        coin_length_mean(never, torch.ones(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1) > 0, least=0.5)
+
+
 def test_the_coins_slope_stays_finite_where_nobody_errs():
     sure = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
     coin_length_mean(sure, torch.ones(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool)).backward()

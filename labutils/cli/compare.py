@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from labutils.cli.runs import require_own_folder, require_writable
+from labutils.cli.stores import counted
+from labutils.cli.train import truth_notes
 from labutils.core.checks import ConfigError, require, require_choice
 from labutils.core.config import from_dict
 from labutils.core.files import only_one, write_json
@@ -15,11 +18,18 @@ from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.data import catalog
 from labutils.data.splits import assert_disjoint
-from labutils.evaluation.compare import CONTENDERS, Contender, Plan, make_comparison, run_one
+from labutils.data.store import Store
+from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
+from labutils.evaluation.contenders import CONTENDERS, Contender
+from labutils.evaluation.scores import METRICS
 from labutils.training.callbacks import ProgressBar
+from labutils.training.checkpoint import RUN, same_run
 from labutils.training.settings import FitConfig
 
 TABLES = ("model", "fit")
+LOCK = ".compare.lock"
+_NO_EPOCH = "every contender trains to the last epoch"
+GIVEN = {"seed": "--seeds says how many", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}  # of fit.*
 
 
 def compare(
@@ -31,67 +41,124 @@ def compare(
     root: Path | None,
     only: Sequence[str],
     seeds: int,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     device: str | None,
     limit: int | None,
 ) -> None:
-    """Train and score what is missing in `out`, then write the table; a killed comparison goes on."""
-    where = pick_device(device)
+    """Train and score what is missing in `out`, then write the table; a killed comparison goes on.
+
+    Everything is checked before anything is written.
+    """
+    where, config = pick_device(device), fit_config(settings["fit"])
+    require(not json_file.is_dir(), f"--json {json_file} is a folder; wanted a file", ConfigError)
+    require_writable(json_file.parent, "folder of --json")
+    require_own_folder(out, "folder of trainings", LOCK)
+    for name in only:
+        require_choice("--only", name, [contender.name for contender in CONTENDERS])
+    require(split != "train", "--split is 'train', which is learned from; wanted a split to score", ConfigError)
     train, test = (catalog.load(data, name, root=root, limit=limit) for name in ("train", split))
     assert_disjoint({"train": train, split: test})
-    plan = Plan(
-        train=train,
-        test=test,
-        shared=settings["model"],
-        fit=from_dict(FitConfig, settings["fit"], "fit"),
-        seeds=range(seeds),
-        device=where,
-    )
-    chosen = chosen_contenders(only, plan)
-    known = {name for contender in chosen for name in contender.knows(plan.shared)}
-    for name in plan.shared:
-        require(name in known, f"no model of the comparison has a setting {name!r}", ConfigError)
-    require(not json_file.is_dir(), f"--json {json_file} is a folder; wanted a file", ConfigError)
+    plan = Plan(train=train, test=test, shared=settings["model"], fit=config, seeds=range(seeds), device=where)
+    chosen, left_out = chosen_contenders(only, train)
+    require_shared(plan.shared, chosen)
+    folders = {(c.name, seed): out / f"{c.folder}-{seed}" for seed in plan.seeds for c in chosen}
+    for contender in chosen:
+        for seed in plan.seeds:
+            require_own_folder(folders[contender.name, seed], "run folder", RUN)
+            same_run(folders[contender.name, seed], describe_training(plan, contender, seed))
+    notes = list(_notes(plan, chosen, left_out))
+    for note in notes:
+        typer.echo(f"note: {note}")
     out.mkdir(parents=True, exist_ok=True)
-    folders = {(c.name, seed): out / f"{_file_name(c.name)}-{seed}" for seed in plan.seeds for c in chosen}
-    with only_one(out / ".compare.lock", f"another comparison is running in {out}; wait for it, or end it"):
-        for number, ((name, seed), folder) in enumerate(folders.items()):
-            typer.echo(f"{name}, seed {seed} ({number + 1} of {quantity(len(folders), 'training')})")
-            contender = next(c for c in chosen if c.name == name)
-            run_one(plan, contender, seed, folder, callbacks=[ProgressBar()])
-        table = make_comparison(plan, chosen, folders)
+    with only_one(out / LOCK, f"another comparison is running in {out}; wait for it, or end it"):
+        typer.echo(f"learn from {counted(train)}; score {counted(test)}")
+        _run(plan, chosen, folders)
+        table = make_comparison(plan, chosen, folders) | {"left_out": left_out, "notes": notes}
         write_json(json_file, table)
     for line in lines(table):
         typer.echo(line)
     typer.echo(f"the table is in {json_file}")
 
 
-def chosen_contenders(only: Sequence[str], plan: Plan) -> list[Contender]:
-    """The contenders asked for, or all that suit the data.
+def fit_config(settings: Mapping[str, Any]) -> FitConfig:
+    """How all contenders train.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: a setting is unknown, out of range, or not free in a comparison.
     """
-    for name in only:
-        require_choice("--only", name, [c.name for c in CONTENDERS])
-    return [c for c in CONTENDERS if (c.name in only if only else c.suits(plan.train))]
+    for name, why in GIVEN.items():
+        require(name not in settings, f"fit.{name} is not free in a comparison: {why}", ConfigError)
+    return from_dict(FitConfig, settings, "fit")
 
 
-def _file_name(name: str) -> str:
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
+def _run(plan: Plan, chosen: Sequence[Contender], folders: Mapping[tuple[str, int], Path]) -> None:
+    contender_of = {contender.name: contender for contender in chosen}
+    for number, ((name, seed), folder) in enumerate(folders.items(), start=1):
+        done = ", finished already" if (folder / SCORES).exists() else ""
+        typer.echo(f"{name}, seed {seed} ({number} of {quantity(len(folders), 'training')}){done}")
+        run_one(plan, contender_of[name], seed, folder, callbacks=[ProgressBar()])
 
 
-def lines(table: dict[str, Any]) -> list[str]:
-    """The table for a person: Dice of every seed, image only first, then with the raters' masks."""
-    told = [f"{table['score']['name']}, image only: median, worst, every seed"]
+def chosen_contenders(only: Sequence[str], store: Store) -> tuple[list[Contender], dict[str, str]]:
+    """The contenders named, or all that suit the data; and why each of the others does not.
+
+    Raises:
+        ConfigError: a contender was named that does not suit the data.
+    """
+    asked = [contender for contender in CONTENDERS if not only or contender.name in only]
+    left_out = {contender.name: why for contender in asked if (why := contender.unsuited(store))}
+    if only and left_out:
+        name, why = next(iter(left_out.items()))
+        raise ConfigError(f"--only {name!r} cannot learn from {store.card.name}: {why}")
+    return [contender for contender in asked if contender.name not in left_out], left_out
+
+
+def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender]) -> None:
+    """Refuse a setting for all contenders that none of them has, or that is what a row stands for.
+
+    Raises:
+        ConfigError: as said.
+    """
+    known = {name for contender in chosen for name in contender.knows(shared)}
+    for name in shared:
+        require(name in known, f"no model of the comparison has a setting {name!r}", ConfigError)
+        own = next((contender.name for contender in chosen if name in contender.settings), "")
+        require(not own, f"model.{name} is what the row {own!r} stands for; wanted another setting", ConfigError)
+
+
+def _notes(plan: Plan, chosen: Sequence[Contender], left_out: Mapping[str, str]) -> Iterator[str]:
+    for name, why in left_out.items():
+        yield f"{name} is left out: {why}"
+    for contender in [contender for contender in chosen if contender.per_rater][:1]:
+        yield from truth_notes(contender.config(plan.shared, plan.train), plan.train)
+
+
+def lines(table: Mapping[str, Any]) -> list[str]:
+    """The table for a person: median, worst and every seed, image only first, then with the raters' masks."""
+    label = METRICS[table["score"]["name"]].label
+    told = [f"{label}, image only: median, worst, every seed"]
     for row in table["image_only"]:
         means = " ".join(f"{seed['score']['mean']:.3f}" for seed in row["seeds"])
         lost = sum(seed.get("settled_on") is not None for seed in row["seeds"])
-        note = f"  settled on a rater: {lost}" if lost else ""
+        note = f"  nearer to a rater than to the truth: {lost}" if lost else ""
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
+    told += _spread_lines(table)
     if table["with_masks"]:
-        told.append("with the raters' masks of the test case")
+        told.append(f"{label}, with the raters' masks of the test case")
     for row in table["with_masks"]:
-        interval = row["score"]
-        told.append(f"  {row['name']:34} {interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]")
+        score = row["score"]
+        bounds = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
+        prior = f"  prior: {row['prior']}" if row["prior"] else ""
+        told.append(f"  {row['name']:34} {score['mean']:.3f}{bounds}{prior}")
     return told
+
+
+def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:
+    """How like the raters the answers are that a contender draws, where it draws any."""
+    drawing = [row for row in table["image_only"] if "spread" in row["seeds"][0]]
+    if drawing:
+        yield f"{METRICS['ged2_v'].label}, of {table['samples']} answers drawn: every seed"
+    for row in drawing:
+        means = " ".join(f"{seed['spread']['ged2_v']['mean']:.3f}" for seed in row["seeds"])
+        rule = row["seeds"][0]["spread"]["sampler"]
+        yield f"  {row['name']:34} {means}{'' if rule == 'model' else f'  by {rule}'}"

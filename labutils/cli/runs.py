@@ -1,4 +1,4 @@
-"""Run folders as people meet them: refused when they hold something else, gone on with when they hold the same run."""
+"""Run folders as people meet them: refused when they hold something else, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from labutils.cli.stores import Stores
 from labutils.core.checks import ConfigError, DataError, WeightsError, require
-from labutils.core.config import differences
 from labutils.core.files import read_json, write_json
 from labutils.data.store import Store
 from labutils.models.base import Model
@@ -45,32 +44,6 @@ def require_own_folder(folder: Path, purpose: str, mark: str) -> None:
     if folder.is_dir() and not (folder / mark).exists():
         other = sorted(path.name for path in folder.iterdir() if not path.name.startswith(f".{mark}."))
         require(not other, f"{purpose} {folder} holds {other[:1]}; wanted a new, empty or own folder", ConfigError)
-
-
-def same_run(out: Path, asked: dict[str, Any]) -> bool:
-    """Whether the folder holds this very run already; False where it holds none.
-
-    Raises:
-        ConfigError: it holds a run with other settings or other data; the differences are named.
-        DataError: its ``run.json`` is damaged.
-    """
-    if not (out / RUN).exists():
-        return False
-    there = read_json(out / RUN)
-    try:
-        before = _identity(there)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{out / RUN} is not what labutils train writes; choose another folder for --out") from error
-    if differing := differences(before, _identity(asked)):
-        raise ConfigError(f"{out} holds a run with {differing}; choose another folder for --out")
-    return True
-
-
-def _identity(run: dict[str, Any]) -> dict[str, Any]:
-    """What two runs are compared by; of the data their content, not where they lie."""
-    data = run["data"]
-    content = {f"split {i}": f"{part['split']} {part['manifest'][:12]}" for i, part in enumerate(data["splits"])}
-    return {name: run[name] for name in ("model", "settings", "fit")} | {"data": {"name": data["name"], **content}}
 
 
 class Run(NamedTuple):

@@ -19,7 +19,6 @@ from labutils.cli.runs import (
     command_line,
     require_own_folder,
     require_own_weights,
-    same_run,
     write_members,
 )
 from labutils.cli.stores import Stores, counted, training_stores
@@ -37,7 +36,7 @@ from labutils.models.base import Model
 from labutils.models.registry import MODELS, build
 from labutils.search.redact import redacted
 from labutils.training.callbacks import Curves, Pictures, ProgressBar
-from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
+from labutils.training.checkpoint import RUN, WEIGHTS, load_trained, same_run
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit, validation_scores
 from labutils.training.settings import FitConfig
@@ -74,7 +73,7 @@ def train(
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
     require_goal(network, stores, config, where)
-    notes = truth_notes(network, stores.train)
+    notes = truth_notes(network.config, stores.train)
     asked = describe_run(model, network, config, stores, root) | {"notes": notes}
     known = same_run(out, asked)
     if known and (out / PASSPORT).exists():
@@ -121,9 +120,9 @@ def _fit(
     return passport
 
 
-def truth_notes(network: Model, store: Store) -> list[str]:
+def truth_notes(config: Any, store: Store) -> list[str]:
     """Why a network that learns raters' errors may not tell them from the truth; nothing for any other network."""
-    if not getattr(network.config, "per_rater", False):
+    if not getattr(config, "per_rater", False):
         return []
     few = store.batch(range(min(CASES, len(store))))
     found = check_identifiability(few.masks, few.present, store.card.classes)

@@ -25,6 +25,7 @@ from labutils.consensus.em import (
     expectation_maximization,
     mean_shares,
     steps_taken,
+    vote_shares,
 )
 from labutils.consensus.patterns import Estimate, Patterns, fit_cases
 from labutils.core.checks import require
@@ -40,7 +41,7 @@ class Staple(NamedTuple):
     specificity: Tensor  # float64 (B, R), likewise
     iterations: Tensor  # int64 (B,), EM steps taken
     converged: Tensor  # bool (B,), whether the tolerance was reached
-    log_likelihood: Tensor  # float64 (B,), nats, of the votes of the case (pooled: of all cases) under the estimate
+    log_likelihood: Tensor  # float64 (B,), nats, of the votes counted in the case (pooled: in all) under the estimate
 
 
 def staple(
@@ -53,6 +54,7 @@ def staple(
     tolerance: float = 1e-7,
     max_iterations: int = 1000,
     pooled: bool = False,
+    disputed_only: bool = False,
 ) -> Staple:
     """Binary STAPLE of each case.
 
@@ -67,6 +69,9 @@ def staple(
         max_iterations: EM steps at most, 1 or more.
         pooled: one sensitivity and specificity per rater from all cases together, repeated for each case. Rater r must
             be the same person in every case.
+        disputed_only: skills and the prior's mean vote come from the pixels on which present raters differ; where all
+            agree, the posterior is their answer. With all pixels, much agreed background makes every specificity
+            nearly 1 and the prior small. Without a disputed pixel it changes nothing.
     Returns:
         `Staple`.
     Raises:
@@ -84,7 +89,13 @@ def staple(
     check_steps(tolerance, max_iterations)
 
     def fit(patterns: Patterns) -> Estimate:
-        return _fit(patterns, prior, confidence_weight, start, tolerance, max_iterations)
+        share = vote_shares(patterns.ballots(2))[1]
+        agreed = (share == 0) | (share == 1)
+        if not disputed_only or agreed.all():
+            return _fit(patterns, prior, confidence_weight, start, tolerance, max_iterations)
+        disputed = patterns._replace(pixels=np.where(agreed, 0.0, patterns.pixels))
+        found = _fit(disputed, prior, confidence_weight, start, tolerance, max_iterations)
+        return found._replace(posterior=np.where(agreed, [1 - share, share], found.posterior))
 
     labels, here = masks.cpu().flatten(2).view(torch.uint8).numpy(), who.cpu().numpy()
     fitted = fit_cases(labels, here, 2, pooled=pooled, fit=fit)

@@ -6,12 +6,13 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,6 +118,17 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def plain(value: Any, digits: int | None = None) -> Any:
+    """`value` as JSON can hold it: NaN and infinity become null, tuples lists; numbers are rounded to `digits`."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return value if digits is None else round(value, digits)
+    if isinstance(value, Mapping):
+        return {key: plain(inner, digits) for key, inner in value.items()}
+    return [plain(inner, digits) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_json(path: str | Path, value: Any) -> None:

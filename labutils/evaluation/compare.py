@@ -12,70 +12,40 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from labutils.core.checks import DataError, require
+from labutils.core.checks import require
 from labutils.core.config import to_dict
-from labutils.core.files import read_json, write_json
+from labutils.core.files import plain, read_json, write_json
 from labutils.core.runtime import numpy_rng_for, rng_for
-from labutils.data.fused import POOLED, WAYS, fused, fused_masks
+from labutils.data.fused import PRIORS, fused, fused_masks, ways_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import bootstrap_mean, paired_difference
+from labutils.evaluation.contenders import RATERS, Contender
 from labutils.evaluation.draws import from_model
 from labutils.evaluation.evaluate import Evaluation, evaluate
-from labutils.evaluation.leaderboard import NO_BREAK, recorded_file
-from labutils.evaluation.passport import check_passport, describe_store, make_passport
+from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import METRICS
 from labutils.metrics.overlap import dice
 from labutils.models.base import Model
-from labutils.models.registry import MODELS, build
+from labutils.models.registry import build, make_config
 from labutils.models.samplers import rules_for
+from labutils.training.checkpoint import RUN, same_run
 from labutils.training.fit import Callback, fit
 from labutils.training.settings import FitConfig
-from labutils.training.suit import model_config
+from labutils.training.suit import require_fits
 from labutils.training.tensors import content_hash
 
 SCORES = "scores.json"
-SPREAD = ("ged2_v", "diversity")  # of the answers a contender draws, where it draws raters
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """A row of the image-only part: a model, its settings, and the labels it learns from."""
-
-    name: str
-    model: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    labels: str = "raters"  # or a way of `labutils.data.fused`: learn from the fused mask as the only rater
-
-    def knows(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of some settings that its model has."""
-        names = {entry.name for entry in fields(MODELS[self.model].config)}
-        return {name: value for name, value in settings.items() if name in names}
-
-    def suits(self, store: Store) -> bool:
-        """Whether it can learn from a store: what follows single raters needs them identified."""
-        follows = getattr(MODELS[self.model].config, "per_rater", False) or self.labels in POOLED
-        return store.card.identified or not follows
-
-
-PUBLISHED = {"coupled": True, "clean": "none", "likelihood": "marginal"}
-CONTENDERS = (
-    Contender(name="U-Net, vote fraction", model="unet", settings={"target": "soft"}),
-    Contender(name="U-Net, random rater", model="unet", settings={"target": "random-rater"}),
-    Contender(name="U-Net, STAPLE labels", model="unet", labels="staple"),
-    Contender(name="U-Net, pooled STAPLE labels", model="unet", labels="staple-pooled"),
-    Contender(name="global matrices", model="global-cm"),
-    Contender(name="global matrices, published loss", model="global-cm", settings=PUBLISHED | {"trace": 0.01}),
-    Contender(name="pixel matrices", model="pixel-cm"),
-    Contender(name="pixel matrices, published loss", model="pixel-cm", settings=PUBLISHED | {"trace": 0.01}),
-    Contender(name="stochastic matrices", model="stochastic-cm"),
-)
+SPREAD = ("ged2_v", "diversity")  # of the answers that a contender draws
+DIGITS = 6  # after the point, of every number kept
+NEARER = 1e-3  # in mean Dice: closer than this, an answer resembles truth and rater alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,53 +55,96 @@ class Plan:
     train: Store
     test: Store
     shared: Mapping[str, Any]  # settings of every model that has them, such as width
-    fit: FitConfig
+    fit: FitConfig  # its seed, keep and patience are not used
     seeds: Sequence[int]
-    samples: int = 16  # answers drawn where a contender draws raters
+    samples: int = 16  # answers drawn where the spread of answers is scored
     resamples: int = 1000
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        require(self.seeds, "there is no seed; wanted one or more")
+        for store, purpose in ((self.train, "learn from"), (self.test, "score against")):
+            require(store.labeled, f"{store.card.name}/{store.split} has no masks to {purpose}")
 
     @property
     def score(self) -> str:
         """The Dice that the table is about: with the truth where one is known, else with the raters' consensus."""
         return "dice_truth" if self.test.truth is not None else "dice"
 
+    def fit_with(self, seed: int) -> FitConfig:
+        """How every contender trains with this seed: to the last epoch, chosen by nothing."""
+        return replace(self.fit, seed=seed, keep="last", patience=0)
+
+
+def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, Any]:
+    """What is asked for of one training, as its ``run.json`` holds it.
+
+    Raises:
+        ConfigError: a setting that its model does not have, or out of its range.
+        InputError: the model does not suit the data.
+    """
+    config = contender.config(plan.shared, plan.train)
+    require_fits(config, plan.test)
+    return {
+        "model": contender.model,
+        "settings": to_dict(config),
+        "fit": to_dict(plan.fit_with(seed)),
+        "labels": contender.labels,
+        "scoring": {"samples": plan.samples, "resamples": plan.resamples},
+        "data": {"name": plan.train.card.name, "splits": [describe_store(plan.train), describe_store(plan.test)]},
+    }
+
 
 def run_one(plan: Plan, contender: Contender, seed: int, folder: Path, callbacks: Sequence[Callback] = ()) -> None:
-    """Train one contender with one seed in a folder of its own and write its scores; a finished one is left alone.
+    """Train one contender with one seed in a run folder of its own and write its scores; a finished one is left alone.
 
-    An interrupted training goes on where its checkpoint stands.
+    An interrupted training goes on where its checkpoint stands, and ends with the same bits on a CPU.
+
+    Raises:
+        ConfigError: the folder holds a training with other settings or data.
+        InputError: as `describe_training`.
+        NumericsError: the loss is not finite.
     """
+    asked = describe_training(plan, contender, seed)
+    if not same_run(folder, asked):
+        write_json(folder / RUN, asked | {"versions": package_versions()})
     if (folder / SCORES).exists():
         return
-    train = plan.train if contender.labels == "raters" else fused(plan.train, contender.labels)
-    settings = {**contender.knows(plan.shared), **contender.settings}
-    network = build(contender.model, model_config(contender.model, settings, train), rng_for(seed, "weights"))
-    config = replace(plan.fit, seed=seed, keep="last", patience=0)
+    train = learned_from(plan.train, contender.labels)
+    network = build(contender.model, make_config(contender.model, asked["settings"]), rng_for(seed, "weights"))
+    config = plan.fit_with(seed)
     result = fit(network, train, None, config, device=plan.device, run=folder, callbacks=callbacks)
+    scores = _scores(plan, result.network, seed)
     passport = make_passport(
-        config={"model": contender.model, "settings": to_dict(network.config), "fit": to_dict(config)},
+        config={name: asked[name] for name in ("model", "settings", "fit", "labels", "scoring")},
         data=[describe_store(train), describe_store(plan.test)],
         seed=seed,
         device=plan.device,
-        definitions=[METRICS[name].id for name in (plan.score, *SPREAD)],
-        weights_sha256=content_hash(network.state_dict()),
+        definitions=[METRICS[name].id for name in (plan.score, *(SPREAD if "spread" in scores else ()))],
+        weights_sha256=content_hash(result.network.state_dict()),
     )
-    scores = _scores(plan, result.network, seed)
     write_json(folder / SCORES, scores | {"seconds": round(result.seconds, 1), "passport": passport})
 
 
+@lru_cache(maxsize=4)
+def learned_from(train: Store, labels: str) -> Store:
+    """The training cases under the labels of a contender; fused once for all its seeds."""
+    return train if labels == RATERS else fused(train, labels)
+
+
 def _scores(plan: Plan, network: Model, seed: int) -> dict[str, Any]:
-    rules = rules_for(network)
-    one = "clean" if "clean" in rules else "model"
+    clean = "clean" in rules_for(network)
+    one = "clean" if clean else "model"
     answer = _evaluate(plan, network, one, 1, [plan.score], seed)
-    told: dict[str, Any] = {"values": answer.values(plan.score).round(5).tolist()}
-    if one == "clean" or plan.test.truth is None:
-        spread = _evaluate(plan, network, "model", plan.samples, list(SPREAD), seed)
-        told["spread"] = {name: asdict(spread.summary[name]) for name in SPREAD}
+    told: dict[str, Any] = {"values": answer.values(plan.score)}
+    if clean or plan.test.truth is None:
+        # a network that draws no raters is given the whole shapes that its probabilities allow
+        rule = "model" if clean else "random-threshold"
+        spread = _evaluate(plan, network, rule, plan.samples, list(SPREAD), seed)
+        told["spread"] = {"sampler": rule, **{name: asdict(spread.summary[name]) for name in SPREAD}}
     if plan.test.truth is not None and plan.test.card.identified:
         told["raters"] = _dice_with_raters(plan, network, one)
-    return told
+    return plain({**told, "values": told["values"].tolist()}, DIGITS)
 
 
 def _evaluate(plan: Plan, network: Model, rule: str, n: int, metrics: list[str], seed: int) -> Evaluation:
@@ -141,35 +154,50 @@ def _evaluate(plan: Plan, network: Model, rule: str, n: int, metrics: list[str],
 
 @torch.no_grad()
 def _dice_with_raters(plan: Plan, network: Model, rule: str) -> list[float]:
-    """Mean Dice of the answer with each rater's masks: whom the network has learned to be."""
-    draw, sums = from_model(network, plan.device, rule), np.zeros(plan.test.masks.shape[1])
-    for first in range(0, len(plan.test), 200):
-        batch = plan.test.batch(range(first, min(first + 200, len(plan.test))))
-        found = draw(batch, 1, rng_for(0, "raters"))[:, 0].argmax(dim=1) > 0
-        sums += [float(dice(found, batch.masks[:, rater] > 0).sum()) for rater in range(len(sums))]
-    return [round(float(value), 4) for value in sums / len(plan.test)]
+    """Mean Dice of the answer with each rater's masks, NaN for one never present: whom the network learned to be."""
+    draw, test = from_model(network, plan.device, rule), plan.test
+    scores = np.full(test.present.shape, np.nan)
+    for index in range(len(test)):
+        batch = test.batch([index])
+        found = draw(batch, 1, rng_for(0, "raters"))[:, 0].argmax(dim=1)
+        for rater in np.flatnonzero(test.present[index]):
+            scores[index, rater] = _mean_dice(found, batch.masks[:, rater], test.card.classes)[0]
+    judged = np.asarray(test.present.sum(axis=0))
+    means = np.divide(np.nansum(scores, axis=0), judged, out=np.full(len(judged), np.nan), where=judged > 0)
+    return [float(mean) for mean in means]
+
+
+def _mean_dice(found: torch.Tensor, wanted: torch.Tensor, classes: int) -> torch.Tensor:
+    """Dice of labels (B, H, W) case by case, float64 (B,), the mean over foreground classes."""
+    return torch.stack([dice(found == k, wanted == k) for k in range(1, classes)]).mean(dim=0)
 
 
 def fusion_rows(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Dice with the truth of every way of fusing the test cases' own masks; nothing without a truth."""
+    """Dice with the truth of every way of fusing the test cases' own masks; nothing without a truth.
+
+    Each row tells the prior it used, "" for votes: what STAPLE answers depends on it.
+    """
     if plan.test.truth is None:
         return
-    classes = plan.test.card.classes
     truth = torch.from_numpy(np.asarray(plan.test.truth))
-    for way in WAYS:
-        if way in POOLED and not plan.test.card.identified:
-            continue
+    for way in ways_for(plan.test):
         found = torch.from_numpy(fused_masks(plan.test, way))
-        scores = torch.stack([dice(found == k, truth == k) for k in range(1, classes)]).mean(dim=0)
+        scores = _mean_dice(found, truth, plan.test.card.classes).numpy()
         rng = numpy_rng_for(0, "bootstrap", way)
-        interval = bootstrap_mean(scores.numpy(), plan.test.patients, rng, resamples=plan.resamples)
-        yield {"name": way, "score": asdict(interval)}
+        interval = bootstrap_mean(scores, plan.test.patients, rng, resamples=plan.resamples)
+        yield {"name": way, "prior": PRIORS.get(way, ""), "score": asdict(interval)}
 
 
-def make_comparison(plan: Plan, contenders: Sequence[Contender], folder_of: Mapping[tuple[str, int], Path]) -> Any:
-    """The table as plain values, from the scores that `run_one` wrote.
+def make_comparison(
+    plan: Plan, contenders: Sequence[Contender], folder_of: Mapping[tuple[str, int], Path]
+) -> dict[str, Any]:
+    """The table as plain values, from the scores that `run_one` wrote in the folder of each (name, seed).
 
     The first contender is the one that the others are compared with, seed by seed on the same cases.
+
+    Raises:
+        InputError: there is no contender.
+        DataError: scores are missing or damaged.
     """
     require(contenders, "there is no contender")
     scores = {key: read_json(path / SCORES) for key, path in folder_of.items()}
@@ -188,7 +216,7 @@ def make_comparison(plan: Plan, contenders: Sequence[Contender], folder_of: Mapp
                 "passport": scores[contender.name, plan.seeds[0]]["passport"],
             }
         )
-    return {
+    table = {
         "score": {"name": plan.score, "id": METRICS[plan.score].id, "says": METRICS[plan.score].says},
         "data": [describe_store(plan.train), describe_store(plan.test)],
         "raters": plan.test.card.raters,
@@ -197,76 +225,35 @@ def make_comparison(plan: Plan, contenders: Sequence[Contender], folder_of: Mapp
         "image_only": rows,
         "with_masks": list(fusion_rows(plan)),
     }
+    return plain(table, DIGITS)
 
 
 def _seed_row(plan: Plan, scores: Mapping[tuple[str, int], Any], first: str, name: str, seed: int) -> dict[str, Any]:
-    told = scores[name, seed]
-    values, patients = np.array(told["values"], np.float64), plan.test.patients
-    rng = lambda what: numpy_rng_for(seed, "bootstrap", what)  # noqa: E731
+    told, patients = scores[name, seed], plan.test.patients
+    values = np.array(told["values"], np.float64)
+    rng = numpy_rng_for(seed, "bootstrap", "score")
     row = {
         "seed": seed,
-        "score": asdict(bootstrap_mean(values, patients, rng("score"), resamples=plan.resamples)),
+        "score": asdict(bootstrap_mean(values, patients, rng, resamples=plan.resamples)),
         "weights_sha256": told["passport"]["weights_sha256"],
         "seconds": told["seconds"],
     }
     if name != first:
-        base = np.array(scores[first, seed]["values"], np.float64)
-        gap = paired_difference(values, base, patients, rng("difference"), resamples=plan.resamples)
-        row["minus_first"] = asdict(gap)
+        base, rng = np.array(scores[first, seed]["values"], np.float64), numpy_rng_for(seed, "bootstrap", "difference")
+        row["minus_first"] = asdict(paired_difference(values, base, patients, rng, resamples=plan.resamples))
     row |= {key: told[key] for key in ("spread", "raters") if key in told}
     if "raters" in told:
         row["settled_on"] = settled_on(row["score"]["mean"], told["raters"])
     return row
 
 
-def settled_on(with_truth: float, with_raters: Sequence[float]) -> int | None:
-    """The rater whom an answer resembles more than the truth, by mean Dice; None where the truth is nearest."""
-    nearest = int(np.argmax(with_raters))
-    return nearest if with_raters[nearest] > with_truth else None
+def settled_on(with_truth: float, with_raters: Sequence[float | None]) -> int | None:
+    """The rater whom an answer resembles more than the truth, by more than `NEARER`; None where there is none.
 
-
-def recorded(name: str) -> dict[str, Any]:
-    """A recorded comparison of the book, ``results/<name>.json`` beside the package; each row has a whole passport.
-
-    Raises:
-        DataError: there is no such file, it is damaged, no comparison, or a row has no passport.
+    Args:
+        with_truth: mean Dice of the answer with the truth.
+        with_raters: with the masks of each rater; None for a rater who judged no case.
     """
-    path = recorded_file(name)
-    table = read_json(path)
-    if not isinstance(table, dict) or not {"image_only", "with_masks", "score", "compared_with"} <= set(table):
-        raise DataError(f"{path} is not a comparison")
-    for row in table["image_only"]:
-        check_passport(row.get("passport"), f"{path}, row {row.get('name')!r}")
-    return table
-
-
-def image_only_markdown(table: Mapping[str, Any], digits: int = 3) -> str:
-    """The image-only part for a page: the score of every seed, and how each row fares against the first one.
-
-    Seeds that settled on a rater are marked with a star; "above" counts the seeds whose interval of the difference to
-    the row that all are compared with, on the same cases, lies above 0, and "below" those where it lies below.
-    """
-    first = table["compared_with"]
-    heads = ("learned from the image", "median", "worst", "every seed", "above", "below")
-    lines = ["| " + " | ".join(heads) + " |", "| :-- | --: | --: | :-- | --: | --: |"]
-    for row in table["image_only"]:
-        means = [_starred(seed, digits) for seed in row["seeds"]]
-        gaps = [seed["minus_first"] for seed in row["seeds"] if "minus_first" in seed]
-        sure = (sum(gap["low"] > 0 for gap in gaps), sum(gap["high"] < 0 for gap in gaps))
-        counts = ("", "") if row["name"] == first else sure
-        cells = (f"{row['median']:.{digits}f}", f"{row['worst']:.{digits}f}", " ".join(means), *counts)
-        lines.append(f"| {row['name']} | " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
-
-
-def _starred(seed: Mapping[str, Any], digits: int) -> str:
-    return f"{seed['score']['mean']:.{digits}f}" + ("" if seed.get("settled_on") is None else r"\*")
-
-
-def with_masks_markdown(table: Mapping[str, Any], digits: int = 3) -> str:
-    """The part that fuses the test cases' own masks for a page: mean and interval of each way."""
-    lines = ["| fused from the masks of the test case | score |", "| :-- | --: |"]
-    for row in table["with_masks"]:
-        mean, low, high = (f"{row['score'][part]:.{digits}f}" for part in ("mean", "low", "high"))
-        lines.append(f"| {row['name']} | {mean} [{low},{NO_BREAK}{high}] |")
-    return "\n".join(lines)
+    known = [-1.0 if value is None else value for value in with_raters]
+    nearest = int(np.argmax(known))
+    return nearest if known[nearest] > with_truth + NEARER else None

@@ -18,7 +18,7 @@ import torch
 
 from labutils.consensus.majority import majority
 from labutils.core.checks import require
-from labutils.core.files import write_json
+from labutils.core.files import plain, write_json
 from labutils.core.runtime import numpy_rng_for
 from labutils.data import catalog
 from labutils.data.store import Store
@@ -84,12 +84,8 @@ def record(store: Store) -> dict[str, Any]:
         definitions=[DEFINITION],
         weights_sha256=None,
     )
-    summary = {name: _rounded(asdict(interval)) for name, interval in rows.items()}
+    summary = {name: plain(asdict(interval), DECIMALS) for name, interval in rows.items()}
     return {"title": TITLE, "dice": summary, "passport": passport}
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: round(value, DECIMALS) if isinstance(value, float) else value for key, value in values.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

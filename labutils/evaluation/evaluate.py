@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from labutils.core.checks import InputError, require
+from labutils.core.files import plain
 from labutils.core.runtime import numpy_rng_for, rng_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean
@@ -127,14 +128,10 @@ def leave_one_rater_out(store: Store, *, classes: int = 2) -> np.ndarray:
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Rows, summary and definitions as plain values; NaN and infinity become null, which JSON can hold."""
-    plain = lambda value: None if isinstance(value, float) and not np.isfinite(value) else value  # noqa: E731
     return {
         "samples": evaluation.samples,
-        "rows": [{key: plain(value) for key, value in row.items()} for row in evaluation.rows],
-        "summary": {
-            name: {key: plain(value) for key, value in asdict(interval).items()}
-            for name, interval in evaluation.summary.items()
-        },
+        "rows": plain(evaluation.rows),
+        "summary": {name: plain(asdict(interval)) for name, interval in evaluation.summary.items()},
         "definitions": {
             name: {"id": METRICS[name].id, "says": METRICS[name].says, "better": METRICS[name].better}
             for name in evaluation.summary

@@ -12,7 +12,7 @@ import numpy as np
 
 import labutils
 from labutils.core.checks import DataError, require
-from labutils.core.files import read_json, write_json
+from labutils.core.files import plain, read_json, write_json
 from labutils.core.runtime import numpy_rng_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean, paired_difference
@@ -60,13 +60,13 @@ def make_table(
         start = time.process_time()
         evaluation = evaluate(row.draw, store, samples=samples, seed=seed, resamples=resamples, metrics=metrics)
         seconds = time.process_time() - start
-        plain = as_json(evaluation)
-        values[row.name] = {m: [case[m] for case in plain["rows"]] for m in KEPT if m in metrics}
+        told = as_json(evaluation)
+        values[row.name] = {m: [case[m] for case in told["rows"]] for m in KEPT if m in metrics}
         scored.append(
             {
                 "name": row.name,
                 "kind": row.kind,
-                "summary": plain["summary"],
+                "summary": told["summary"],
                 "parameters": row.parameters,
                 "cpu_s": seconds,
                 "passport": dict(row.passport),
@@ -78,14 +78,14 @@ def make_table(
         "samples": samples,
         "seed": seed,
         "resamples": resamples,
-        "definitions": plain["definitions"],
+        "definitions": told["definitions"],
         "raters_among_themselves": _raters_among_themselves(store, seed=seed, resamples=resamples),
         "rows": scored,
         "cases": list(store.cases),
         "patients": list(store.patients),
         "values": values,
     }
-    return _rounded(table)
+    return plain(table, DIGITS)
 
 
 def _raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
@@ -93,14 +93,6 @@ def _raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict
     scores = leave_one_rater_out(store, classes=store.card.classes)
     rng = numpy_rng_for(seed, "raters among themselves")
     return asdict(bootstrap_mean(scores, store.patients, rng, resamples=resamples))
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, DIGITS) if np.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_table(path: str | Path, table: Mapping[str, Any]) -> None:

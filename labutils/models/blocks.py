@@ -59,7 +59,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 def initialize(network: nn.Module, rng: torch.Generator) -> None:
     """Draw every weight anew from `rng`: He normal for convolutions, 0 for biases, 1 and 0 for normalizations.
 
-    A `NearZeroConv` gets a hundredth of that.
+    Embeddings are standard normal. A `NearZeroConv` gets a hundredth of that.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -69,6 +69,8 @@ def initialize(network: nn.Module, rng: torch.Generator) -> None:
                     module.weight.mul_(0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=rng)
         elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)

@@ -51,6 +51,7 @@ class PerRaterConfig(ConfusionConfig):
     """Settings of a network with a confusion matrix of each rater."""
 
     raters: int = 4  # R
+    vote: Literal["denoised", "labels"] = "denoised"  # of what the image tells a rater would say, or of labels alone
     likelihood: Literal["joint", "marginal"] = (
         "joint"  # of all raters' labels together, or of each rater's, as published
     )
@@ -66,17 +67,19 @@ class ConfusionOutput(NamedTuple):
     """What one pass gives."""
 
     logits: Tensor  # (B, K, H, W), of the truth, before softmax
+    heads: Tensor  # (B, R, K, H, W), logits of what each rater would say; R is 0 without such heads
     log_matrices: Tensor  # (B, R, K, K, H, W), or 1 for B, H and W; the exponentials sum to 1 over the third axis
 
 
 class ConfusionTerms(NamedTuple):
-    """The loss and its parts: ``total = raters + config.clean_weight * clean + config.trace * trace``.
+    """The loss and its parts: ``total = raters + heads + config.clean_weight * clean + config.trace * trace``.
 
-    While warming up ``total`` is ``clean``, the cross-entropy to the vote fraction, and the others are 0.
+    While warming up ``total = heads + clean``, clean the cross-entropy to the vote fraction, and the others are 0.
     """
 
     total: Tensor
-    raters: Tensor  # nats, mean negative log-likelihood of the raters' labels
+    raters: Tensor  # nats, mean negative log-likelihood of the raters' labels, given the truth
+    heads: Tensor  # nats, that given the image, of a head for each rater; 0 without such heads
     clean: Tensor  # nats, the clean head's own term
     trace: Tensor  # mean diagonal of the matrices
 
@@ -118,11 +121,36 @@ def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch, *, identified: boo
     return logits.new_zeros(())
 
 
+class RaterHeads(nn.Module):
+    """What each rater would say of an image, learned from the rater's own labels: slips average out, habits stay."""
+
+    def __init__(self, config: PerRaterConfig) -> None:
+        super().__init__()
+        self.raters = config.raters
+        self.score = nn.Conv2d(config.width, config.raters * config.classes, kernel_size=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width, H, W) to logits (B, R, K, H, W)."""
+        return self.score(features).unflatten(1, (self.raters, -1))
+
+
+class NoHeads(nn.Module):
+    """In the place of `RaterHeads`, for a vote of the labels themselves."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width, H, W) to an empty tensor (B, 0, 0, H, W)."""
+        return features[:, None, :0][:, :0]
+
+
 class PerRaterModel(BodyModel):
     """A clean head that says what is there, and matrices that say what each rater makes of it."""
 
     config: PerRaterConfig
     matrices: nn.Module  # features (B, width, H, W) to log-matrices as `said` takes them
+
+    def __init__(self, config: PerRaterConfig) -> None:
+        super().__init__(config)
+        self.rater_heads = RaterHeads(config) if config.vote == "denoised" and config.clean == "coin" else NoHeads()
 
     def forward(self, image: Tensor) -> ConfusionOutput:
         """The truth's logits and every rater's matrices.
@@ -133,7 +161,7 @@ class PerRaterModel(BodyModel):
             InputError: the image has other axes or another number of channels than the network.
         """
         features = self.features(image)
-        return ConfusionOutput(self.head(features), self.matrices(features))
+        return ConfusionOutput(self.head(features), self.rater_heads(features), self.matrices(features))
 
     def clean(self, image: Tensor) -> Tensor:
         """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
@@ -142,7 +170,7 @@ class PerRaterModel(BodyModel):
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """What n raters drawn with replacement would say: probabilities (B, S, K, H, W), summing to 1 over K."""
         require(n >= 1, f"n is {n}; wanted one sample or more")
-        logits, log_matrices = self.forward(image)
+        logits, _, log_matrices = self.forward(image)
         answers = said(torch.log_softmax(logits.float(), dim=1), log_matrices).exp()
         drawn = torch.randint(self.config.raters, (len(image), n), generator=rng).to(image.device)
         return answers[torch.arange(len(image), device=image.device)[:, None], drawn]
@@ -156,16 +184,25 @@ class PerRaterModel(BodyModel):
         self.require_classes(batch.masks)
         raters = batch.masks.shape[1]
         require(raters == self.config.raters, f"the network has {self.config.raters} raters and the masks {raters}")
-        logits, log_matrices = self.forward(batch.image)
+        logits, heads, log_matrices = self.forward(batch.image)
+        zero = logits.new_zeros(())
+        own = labels_nll_mean(torch.log_softmax(heads, dim=2), batch.masks, batch.present) if heads.numel() else zero
         if step < self.config.warm_up:
             clean = clean_term("cross-entropy", logits, batch)
-            return ConfusionTerms(clean, zero := logits.new_zeros(()), clean, zero)
+            return ConfusionTerms(own + clean, zero, own, clean, zero)
         log_probs = torch.log_softmax(logits.float(), dim=1)
         known = log_probs if self.config.coupled else log_probs.detach()
         if self.config.likelihood == "joint":
             nll = joint_nll_mean(known, log_matrices, batch.masks, batch.present)
         else:
             nll = labels_nll_mean(said(known, log_matrices), batch.masks, batch.present)
-        clean, trace = clean_term(self.config.clean, logits, batch), mean_diagonal(log_matrices)
-        total = nll + self.config.clean_weight * clean + self.config.trace * trace
-        return ConfusionTerms(total, nll, clean, trace)
+        voters = _denoised(batch, heads) if heads.numel() else batch
+        clean, trace = clean_term(self.config.clean, logits, voters), mean_diagonal(log_matrices)
+        total = nll + own + self.config.clean_weight * clean + self.config.trace * trace
+        return ConfusionTerms(total, nll, own, clean, trace)
+
+
+def _denoised(batch: Batch, heads: Tensor) -> Batch:
+    """The batch with what every rater would most likely say of each image, whoever has judged it."""
+    masks = heads.detach().argmax(dim=2).to(torch.uint8)
+    return batch._replace(masks=masks, present=torch.ones_like(batch.present))

@@ -42,10 +42,10 @@ class StochasticCMConfig(ConfusionConfig):
     """Settings of the network with a distribution over confusion matrices."""
 
     latent: int = 6  # Z
-    beta: float = 1.0  # weight of the KL, in nats a nat
+    beta: float = 20.0  # weight of the KL; 1 if the labels of an image's pixels were independent, which they are not
     anneal: Literal["none", "linear", "cyclic"] = "linear"  # how the KL's weight comes to `beta`
     ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
-    coder_width: int = 16  # channels of prior, posterior and decoder
+    coder_width: int = 24  # channels of prior, posterior and decoder
 
     def __post_init__(self) -> None:
         for name in ("latent", "ramp", "coder_width"):
@@ -136,14 +136,16 @@ class Decoder(nn.Module):
         self.classes, width = config.classes, config.coder_width
         self.see = nn.Conv2d(config.width, width, kernel_size=3, padding=1)
         self.who = nn.Linear(config.latent, width)
-        self.mix = ConvBlock(width, width, convs=2, norm="none")
+        self.mix = nn.Sequential(
+            nn.ReLU(), *(layer for _ in range(2) for layer in (nn.Conv2d(width, width, 1), nn.ReLU()))
+        )
         self.entries = NearZeroConv(width, config.classes**2)
         start = identity_logits(config.classes, config.start)
         self.register_buffer("start", start[:, :, None, None], persistent=False)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         """The matrices of one annotator per feature map."""
-        mixed = self.mix(torch.relu(self.see(features) + self.who(z)[:, :, None, None]))
+        mixed = self.mix(self.see(features) + self.who(z)[:, :, None, None])
         entries = self.entries(mixed).float().view(len(z), 1, self.classes, self.classes, *features.shape[-2:])
         return torch.log_softmax(self.start + entries, dim=2)
 

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labutils.core.checks import LabutilsError, WeightsError
-from labutils.core.config import to_dict
-from labutils.core.files import sha256_of_bytes
+from labutils.core.checks import ConfigError, DataError, LabutilsError, WeightsError
+from labutils.core.config import differences, to_dict
+from labutils.core.files import read_json, sha256_of_bytes
 from labutils.core.runtime import rng_for
 from labutils.models.base import Model
 from labutils.models.registry import MODELS, build, make_config, name_of
@@ -49,6 +49,34 @@ class Progress:
     best: float | None = None  # best value of the goal
     best_epoch: int | None = None
     history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
+
+
+def same_run(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether the folder holds this very run already; False where it holds none.
+
+    Raises:
+        ConfigError: it holds a run with other settings or other data; the differences are named.
+        DataError: its ``run.json`` is damaged.
+    """
+    if not (folder / RUN).exists():
+        return False
+    there = read_json(folder / RUN)
+    try:
+        before = _identity(there)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{folder / RUN} does not say what was asked for; choose another folder for --out") from error
+    if differing := differences(before, _identity(asked)):
+        raise ConfigError(f"{folder} holds a run with {differing}; choose another folder for --out")
+    return True
+
+
+def _identity(run: dict[str, Any]) -> dict[str, Any]:
+    """What two runs are compared by; of the data their content, not where they lie."""
+    data = run["data"]
+    content = {f"split {i}": f"{part['split']} {part['manifest'][:12]}" for i, part in enumerate(data["splits"])}
+    asked = {name: run[name] for name in ("model", "settings", "fit")}
+    further = {name: run[name] for name in ("labels", "scoring") if name in run}  # of one training of a comparison
+    return asked | further | {"data": {"name": data["name"], **content}}
 
 
 def architecture_hash(name: str, settings: Mapping[str, Any]) -> str:

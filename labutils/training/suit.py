@@ -18,13 +18,13 @@ def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
     Raises:
         ConfigError: no such model or setting.
         InputError: channels, classes or raters were set to what the data do not have, or the model follows single
-            raters and those of the data are exchangeable.
+            raters, by its kind or as set, and those of the data are exchangeable.
     """
     require_choice("model", name, tuple(MODELS))
     fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
     raters = store.masks.shape[1] if store.card.identified else 0
-    if getattr(MODELS[name].config, "per_rater", False):
-        require_identified(store.card, f"a confusion matrix for each rater ({name})")
+    if getattr(MODELS[name].config, "per_rater", False) or settings.get("raters"):
+        require_identified(store.card, f"{name}, which follows single raters,")
     of_data = {"channels": store.image.shape[1], "classes": store.card.classes, "raters": raters}
     config = make_config(name, {key: value for key, value in of_data.items() if key in fields} | dict(settings))
     require_fits(config, store)

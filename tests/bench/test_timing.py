@@ -17,6 +17,14 @@ def test_ratio_is_of_medians_and_decides_the_verdict():
     assert not Timing(bench=bench(at_most=0.49), ours_s=timing.ours_s, peer_s=timing.peer_s).met
 
 
+def test_what_a_machine_lacks_is_told_in_place_of_a_missed_bar():
+    slow = {"ours_s": (2.0,), "peer_s": (1.0,)}
+    assert Timing(bench=bench(), **slow).verdict == "MISSED"
+    lacking = bench(lacking="no such instructions")
+    assert Timing(bench=lacking, **slow).verdict == "not judged: no such instructions"
+    assert Timing(bench=lacking, ours_s=(1.0,), peer_s=(2.0,)).verdict == "met"
+
+
 def test_measure_tells_slow_from_fast_and_scales_the_share():
     timing = measure(bench(ours=lambda: sum(range(2_000)), peer=lambda: sum(range(20_000)), peer_share=0.1))
     assert len(timing.ours_s) == len(timing.peer_s) == 3

@@ -1,18 +1,9 @@
 """Folders: refused when they hold something else or cannot be written."""
 
-import json
-
 import pytest
 
-from labutils.cli.runs import command_line, require_own_folder, require_writable, same_run
-from labutils.core.checks import ConfigError, DataError
-
-ASKED = {
-    "model": "unet",
-    "settings": {"width": 4},
-    "fit": {"lr": 0.1},
-    "data": {"name": "toy", "root": "here", "splits": [{"split": "train", "manifest": "a" * 64}]},
-}
+from labutils.cli.runs import command_line, require_own_folder, require_writable
+from labutils.core.checks import ConfigError
 
 
 def test_a_new_or_empty_folder_is_good(tmp_path):
@@ -49,38 +40,6 @@ def test_other_folders_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(ConfigError, match="allows no new files"):
         require_writable(tmp_path / "new", "run folder")
-
-
-def test_the_same_run_is_known_wherever_its_data_lie(tmp_path):
-    assert not same_run(tmp_path, ASKED)
-    (tmp_path / "run.json").write_text(json.dumps(ASKED | {"versions": {}}))
-    assert same_run(tmp_path, ASKED)
-    assert same_run(tmp_path, ASKED | {"data": ASKED["data"] | {"root": "elsewhere"}})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"fit": {"lr": 0.2}}, "fit.lr = 0.1, not 0.2"),
-        ({"settings": {"width": 8}}, "settings.width = 4, not 8"),
-        ({"model": "vnet"}, "model = 'unet', not 'vnet'"),
-        (
-            {"data": ASKED["data"] | {"splits": [{"split": "train", "manifest": "b" * 64}]}},
-            "data.split 0 = 'train aaaaaaaaaaaa', not 'train bbbbbbbbbbbb'",
-        ),
-    ],
-)
-def test_another_run_is_refused_by_what_differs(tmp_path, change, message):
-    (tmp_path / "run.json").write_text(json.dumps(ASKED))
-    with pytest.raises(ConfigError, match=f"holds a run with {message}; choose another folder"):
-        same_run(tmp_path, ASKED | change)
-
-
-@pytest.mark.parametrize("text", ["[]", "{", '{"data": []}', '{"data": {"splits": [1]}}'])
-def test_a_damaged_record_is_told(tmp_path, text):
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(DataError, match=r"run\.json"):
-        same_run(tmp_path, ASKED)
 
 
 def test_the_command_hides_passwords():

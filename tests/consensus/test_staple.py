@@ -215,3 +215,23 @@ MASKS = torch.ones(1, 2, 3, 3, dtype=torch.bool)
 def test_refusals(masks, settings_, says):
     with pytest.raises(InputError, match=says):
         staple(masks, **settings_)
+
+
+def test_disputed_pixels_alone_are_judged_as_if_the_others_were_not_there():
+    """Rater c is alone on two of the three disputed pixels: with the agreed ones as witnesses c is the odd one out."""
+    votes = [[1, 1, 0], [0, 0, 1], [0, 0, 1], *[[0, 0, 0]] * 20, *[[1, 1, 1]] * 4]
+    masks = torch.tensor(votes, dtype=torch.bool).T[None, :, None, :]
+    found = staple(masks, disputed_only=True, max_iterations=3, tolerance=0)
+    w, p, q = loop_staple(votes[:3], prior=4 / 9, iterations=3)
+    np.testing.assert_allclose(found.probability.flatten()[:3], w, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.sensitivity[0], p, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.specificity[0], q, rtol=0, atol=1e-12)
+    assert found.probability.flatten()[3:].tolist() == [0.0] * 20 + [1.0] * 4
+    assert not np.allclose(staple(masks, max_iterations=3, tolerance=0).sensitivity[0], p)
+
+
+def test_without_a_disputed_pixel_all_are_counted():
+    masks = noisy_raters(9, 1)[0].expand(2, 3, -1, -1).clone()
+    masks[1] = False
+    for alone, whole in zip(staple(masks, disputed_only=True), staple(masks), strict=True):
+        np.testing.assert_array_equal(alone, whole)

@@ -127,3 +127,9 @@ def test_an_error_of_writing_names_a_file(error, wanted):
     with pytest.raises(OSError) as caught, files.names_file("a.bin"):
         raise error
     assert (caught.value.errno, caught.value.strerror, caught.value.filename) == wanted
+
+
+def test_plain_values_are_what_json_holds():
+    value = {"a": (0.123456, float("nan")), "b": [{"c": float("-inf"), "d": 7}, None, "text", True]}
+    assert files.plain(value) == {"a": [0.123456, None], "b": [{"c": None, "d": 7}, None, "text", True]}
+    assert files.plain(value, 2)["a"] == [0.12, None]

@@ -1,82 +1,253 @@
-"""Comparisons as they are recorded and printed; the trainings behind them are tested with the command."""
+"""Comparisons: trained, gone on with, scored and put in a table."""
 
-import copy
+import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from labutils.core.checks import DataError
+from labutils.core.checks import ConfigError, DataError, InputError
 from labutils.core.files import write_json
+from labutils.core.runtime import rng_for
+from labutils.data.fused import WAYS
 from labutils.evaluation import compare
-from labutils.evaluation.passport import make_passport
+from labutils.evaluation.compare import Plan, fusion_rows, learned_from, make_comparison, run_one, settled_on
+from labutils.evaluation.contenders import Contender
+from labutils.evaluation.passport import check_passport
+from labutils.models.registry import build
+from labutils.training.checkpoint import load_trained
+from labutils.training.fit import Callback
+from labutils.training.settings import FitConfig
+from tests.discs import disc_store
+
+UNET = Contender(name="U-Net", model="unet", settings={"target": "soft"})
+FUSED = Contender(name="fused", model="unet", labels="staple-pooled")
+GLOBAL = Contender(name="global", model="global-cm")
+STOCHASTIC = Contender(name="stochastic", model="stochastic-cm")
 
 
-def interval(mean, low, high):
-    return {"mean": mean, "low": low, "high": high}
+def store(split, *, identified=True, truth=True, classes=2, cases=8):
+    """Discs whose first rater is the truth; with three classes, the upper half of each disc is class 2."""
+    discs = disc_store(cases, split=split)
+    card = replace(discs.card, identified=identified, classes=classes)
+    upper = (np.arange(16) < 8)[:, None] if classes == 3 else np.zeros((16, 1), bool)
+    masks, known = (labels + (labels > 0) * upper for labels in (discs.masks, discs.truth))
+    return replace(discs, card=card, masks=masks.astype(np.uint8), truth=known.astype(np.uint8) if truth else None)
 
 
-def seed(mean, gap=None, settled=None):
-    told = {"score": interval(mean, mean - 0.01, mean + 0.01), "settled_on": settled}
-    return told | ({} if gap is None else {"minus_first": interval(*gap)})
-
-
-def row(name, *seeds):
-    passport = make_passport(
-        config={}, data=[], seed=0, device=torch.device("cpu"), definitions=[], weights_sha256=None
+def plan_of(seeds=(0,), epochs=1, **changes):
+    return Plan(
+        train=store("train", **changes),
+        test=store("test", **changes),
+        shared={"width": 2, "levels": 2, "warm_up": 1},
+        fit=FitConfig(epochs=epochs, batch_size=4, checkpoint_steps=1),
+        seeds=seeds,
+        samples=3,
+        resamples=20,
     )
-    means = sorted(one["score"]["mean"] for one in seeds)
-    return {
-        "name": name,
-        "median": means[len(means) // 2],
-        "worst": means[0],
-        "seeds": list(seeds),
-        "passport": passport,
-    }
 
 
-TABLE = {
-    "score": {"name": "dice_truth"},
-    "compared_with": "U-Net",
-    "image_only": [
-        row("U-Net", seed(0.8), seed(0.81), seed(0.79)),
-        row(
-            "matrices", seed(0.9, (0.1, 0.05, 0.15)), seed(0.74, (-0.07, -0.1, -0.04), 1), seed(0.8, (0.01, -0.1, 0.1))
-        ),
+def compared(plan, contenders, folder):
+    folders = {(c.name, seed): folder / f"{c.folder}-{seed}" for c in contenders for seed in plan.seeds}
+    for contender in contenders:
+        for seed in plan.seeds:
+            run_one(plan, contender, seed, folders[contender.name, seed])
+    return make_comparison(plan, contenders, folders)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A plan, the folder of its trainings, and the table."""
+    plan, folder = plan_of(seeds=(0, 1)), tmp_path_factory.mktemp("compared")
+    return plan, folder, compared(plan, [UNET, FUSED, GLOBAL, STOCHASTIC], folder)
+
+
+def test_the_table_has_every_seed_of_every_row_and_the_first_is_what_others_are_compared_with(trained):
+    _, _, table = trained
+    assert [row["name"] for row in table["image_only"]] == ["U-Net", "fused", "global", "stochastic"]
+    assert table["compared_with"] == "U-Net"
+    first, *others = table["image_only"]
+    assert all("minus_first" not in seed for seed in first["seeds"])
+    for row in others:
+        means = [seed["score"]["mean"] for seed in row["seeds"]]
+        assert (row["worst"], row["best"]) == (min(means), max(means))
+        assert row["median"] == pytest.approx(np.mean(means), abs=1e-6)
+        for seed, base in zip(row["seeds"], first["seeds"], strict=True):
+            gap = seed["score"]["mean"] - base["score"]["mean"]
+            assert seed["minus_first"]["mean"] == pytest.approx(gap, abs=2e-6)
+    hashes = [seed["weights_sha256"] for row in table["image_only"] for seed in row["seeds"]]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_a_row_s_scores_are_those_of_the_weights_in_its_folder(trained):
+    """Of the clean head, by hand; and of each rater, where the first rater is the truth."""
+    plan, folder, table = trained
+    seed = table["image_only"][2]["seeds"][1]
+    network = load_trained(folder / "global-1")
+    batch = plan.test.batch(range(len(plan.test)))
+    with torch.no_grad():
+        found = network.clean(batch.image).argmax(dim=1) > 0
+    for wanted, told in ((batch.truth, seed["score"]["mean"]), (batch.masks[:, 1], seed["raters"][1])):
+        inside = (found & (wanted > 0)).sum(dim=(1, 2))
+        by_hand = 2 * inside / (found.sum(dim=(1, 2)) + (wanted > 0).sum(dim=(1, 2)))
+        assert told == pytest.approx(by_hand.double().mean().item(), abs=1e-6)
+    assert seed["raters"][0] == pytest.approx(seed["score"]["mean"], abs=2e-6)
+    assert seed["settled_on"] != 0
+
+
+def test_passports_say_what_was_learned_from_and_scored(trained):
+    plan, _, table = trained
+    for row in table["image_only"]:
+        check_passport(row["passport"], row["name"])
+        assert row["passport"]["weights_sha256"] == row["seeds"][0]["weights_sha256"]
+        assert row["passport"]["data"][1]["manifest"] == plan.test.manifest
+        assert (row["passport"]["data"][0]["manifest"] == plan.train.manifest) == (row["name"] != "fused")
+        assert ("ged-squared-v/1" in row["passport"]["definitions"]) == ("spread" in row["seeds"][0])
+    assert table["image_only"][1]["passport"]["config"]["labels"] == "staple-pooled"
+    assert table["image_only"][1]["passport"]["config"]["fit"]["keep"] == "last"
+
+
+def test_a_finished_training_is_left_alone_and_the_table_is_small(trained):
+    plan, folder, table = trained
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert compared(plan, [UNET, FUSED, GLOBAL, STOCHASTIC], folder) == table
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert len(json.dumps(table)) < 30_000  # bytes; the scores by case stay in the folders
+
+
+class Stop(Callback):
+    def on_step(self, epoch, step, loss):
+        if (epoch, step) == (2, 2):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("contender", [FUSED, GLOBAL, STOCHASTIC], ids=lambda contender: contender.name)
+@pytest.mark.parametrize("when", ["training", "scoring"])
+def test_a_killed_training_ends_with_the_same_bits(contender, when, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    plan = plan_of(epochs=3)
+    whole = compared(plan, [contender], tmp_path / "whole")
+    folder = tmp_path / "killed" / f"{contender.folder}-0"
+    with monkeypatch.context() as patch:
+        if when == "scoring":
+            patch.setattr(compare, "_scores", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_one(plan, contender, 0, folder, [Stop()] if when == "training" else [])
+    assert (folder / "checkpoint.safetensors").exists()
+    assert not (folder / "scores.json").exists()
+    again = compared(plan, [contender], tmp_path / "killed")
+    for table in (whole, again):
+        del table["image_only"][0]["seeds"][0]["seconds"]
+    assert again == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"fit": FitConfig(epochs=2, batch_size=4, checkpoint_steps=1)}, "fit.epochs = 1, not 2"),
+        ({"shared": {"width": 4, "levels": 2}}, "settings.width = 2, not 4"),
+        ({"samples": 4}, "scoring.samples = 3, not 4"),
+        ({"train": store("train", cases=4)}, "data.split 0"),
+        ({"test": store("test", cases=4)}, "data.split 1"),
     ],
-    "with_masks": [{"name": "staple", "score": interval(0.84, 0.83, 0.85)}],
-}
+)
+def test_another_comparison_in_the_same_folder_is_refused(trained, change, says):
+    plan, folder, _ = trained
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(ConfigError, match=f"u-net-0 holds a run with {says}"):
+        run_one(replace(plan, **change), UNET, 0, folder / "u-net-0")
+    with pytest.raises(ConfigError, match="labels = 'raters', not 'staple-pooled'"):
+        run_one(plan, replace(UNET, labels="staple-pooled"), 0, folder / "u-net-0")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-@pytest.fixture
-def results(tmp_path, monkeypatch):
-    """A folder that takes the place of the recorded results."""
-    monkeypatch.setattr(compare, "recorded_file", lambda name: tmp_path / f"{name}.json")
-    return tmp_path
+def test_without_a_truth_rows_are_scored_by_consensus_and_by_what_they_draw(tmp_path):
+    plan = plan_of(identified=False, truth=False)
+    table = compared(plan, [UNET, STOCHASTIC], tmp_path)
+    assert table["score"]["name"] == "dice"
+    assert table["with_masks"] == []
+    unet, stochastic = (row["seeds"][0] for row in table["image_only"])
+    assert unet["spread"]["sampler"] == "random-threshold"
+    assert stochastic["spread"]["sampler"] == "model"
+    assert unet["spread"]["diversity"]["mean"] > 0  # answers differ, though the network draws no raters
+    assert "raters" not in unet
+    assert table["image_only"][1]["passport"]["config"]["settings"]["raters"] == 0
 
 
-def test_a_recorded_comparison_is_read_as_written(results):
-    write_json(results / "digits.json", TABLE)
-    assert compare.recorded("digits") == TABLE
+def test_several_classes_are_averaged_alike_for_truth_and_raters(tmp_path):
+    table = compared(plan_of(classes=3), [UNET, GLOBAL, STOCHASTIC], tmp_path)
+    for row in table["image_only"]:
+        assert row["passport"]["config"]["settings"]["classes"] == 3
+        seed = row["seeds"][0]
+        assert seed["raters"][0] == pytest.approx(seed["score"]["mean"], abs=2e-6)  # the first rater is the truth
+    assert [row["name"] for row in table["with_masks"]] == [way for way in WAYS if way != "staple-disputed"]
 
 
-@pytest.mark.parametrize("broken", ["absent", "another table", "no passport"])
-def test_what_is_no_whole_comparison_is_refused(results, broken):
-    table = copy.deepcopy(TABLE)
-    if broken == "another table":
-        del table["compared_with"]
-    if broken == "no passport":
-        del table["image_only"][1]["passport"]
-    if broken != "absent":
-        write_json(results / "digits.json", table)
-    with pytest.raises(DataError, match=r"digits\.json"):
-        compare.recorded("digits")
+def test_raters_are_scored_where_they_are_present():
+    plan = plan_of()
+    present = plan.test.present.copy()
+    present[2:, 1], present[:, 2] = False, False
+    masks = plan.test.masks * present[:, :, None, None]
+    few = replace(plan, test=replace(plan.test, masks=masks.astype(np.uint8), present=present))
+    network = build("unet", UNET.config(plan.shared, plan.train), rng_for(0, "weights")).eval()
+    alone = replace(plan, test=plan.test.subset([0, 1]))
+    told, whole, wanted = (compare._dice_with_raters(p, network, "model") for p in (few, plan, alone))
+    assert told[0] == whole[0]
+    assert told[1] == pytest.approx(wanted[1])
+    assert np.isnan(told[2])
 
 
-def test_the_image_only_part_stars_lost_seeds_and_counts_sure_differences():
-    lines = compare.image_only_markdown(TABLE).splitlines()
-    assert lines[2] == "| U-Net | 0.800 | 0.790 | 0.800 0.810 0.790 |  |  |"
-    assert lines[3] == r"| matrices | 0.800 | 0.740 | 0.900 0.740\* 0.800 | 1 | 1 |"
+def test_fusion_rows_by_hand_and_with_their_prior():
+    """The first rater is the truth and is outvoted at the rim."""
+    plan = plan_of()
+    rows = {row["name"]: row for row in fusion_rows(plan)}
+    assert tuple(rows) == WAYS
+    votes = plan.test.masks.sum(axis=1) >= 2
+    truth = plan.test.truth > 0
+    by_hand = 2 * (votes & truth).sum(axis=(1, 2)) / (votes.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))
+    assert rows["majority"]["score"]["mean"] == pytest.approx(by_hand.mean())
+    assert rows["majority"]["prior"] == rows["consensus"]["prior"] == ""
+    assert rows["staple"]["prior"] == "mean vote of the case, fixed"
+    assert rows["dawid-skene"]["prior"].startswith("learned")
 
 
-def test_the_other_part_has_an_interval_that_stays_on_its_line():
-    assert compare.with_masks_markdown(TABLE).splitlines()[2] == "| staple | 0.840 [0.830,\N{NO-BREAK SPACE}0.850] |"
+def test_one_patient_has_no_interval_and_the_table_can_be_written(tmp_path):
+    plan = plan_of()
+    plan = replace(plan, test=replace(plan.test, patients=("one",) * len(plan.test)))
+    table = compared(plan, [UNET], tmp_path)
+    assert table["image_only"][0]["seeds"][0]["score"]["low"] is None
+    assert table["with_masks"][0]["score"]["low"] is None
+    write_json(tmp_path / "table.json", table)
+
+
+def test_labels_are_fused_once_for_all_seeds():
+    train = store("train")
+    assert learned_from(train, "raters") is train
+    assert learned_from(train, "staple") is learned_from(train, "staple")
+    assert learned_from(train, "staple").masks.shape[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "raters", "settled"),
+    [(0.8, [0.7, 0.9], 1), (0.8, [0.8, 0.5], None), (0.8, [0.8005, 0.5], None), (0.8, [None, 0.81], 1)],
+)
+def test_an_answer_settled_on_the_rater_who_is_nearer_than_the_truth(truth, raters, settled):
+    assert settled_on(truth, raters) == settled
+
+
+def test_plans_without_seeds_or_masks_and_tables_without_rows_are_refused(tmp_path):
+    plan = plan_of()
+    with pytest.raises(InputError, match="there is no seed"):
+        replace(plan, seeds=())
+    bare = replace(plan.test, masks=plan.test.masks * 0, present=np.zeros_like(plan.test.present))
+    with pytest.raises(InputError, match="discs/test has no masks to score against"):
+        replace(plan, test=bare)
+    with pytest.raises(InputError, match="discs/train has no masks to learn from"):
+        replace(plan, train=replace(bare, split="train"))
+    with pytest.raises(InputError, match="there is no contender"):
+        make_comparison(plan, [], {})
+    with pytest.raises(DataError, match=r"scores\.json cannot be read"):
+        make_comparison(plan, [UNET], {("U-Net", 0): tmp_path})

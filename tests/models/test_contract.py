@@ -48,6 +48,18 @@ def test_samples_are_probabilities_of_the_image_size(name, size):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_weights_derive_from_the_generator_alone(name):
+    """Not from global chance, which differs from process to process."""
+    drawn = []
+    for seed in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            drawn.append(make(name).state_dict())
+    for key, tensor in drawn[0].items():
+        assert torch.equal(tensor, drawn[1][key]), key
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_same_generator_gives_the_same_samples(name):
     model, image = make(name).eval(), make_batch().image
     with torch.no_grad():

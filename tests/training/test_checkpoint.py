@@ -9,12 +9,19 @@ import pytest
 import torch
 
 import labutils
-from labutils.core.checks import WeightsError
+from labutils.core.checks import ConfigError, DataError, WeightsError
 from labutils.core.runtime import rng_for
 from labutils.models.registry import build, make_config
 from labutils.training import checkpoint
 from labutils.training.settings import FitConfig, make_optimizer
 from labutils.training.tensors import content_hash, write_tensors
+
+ASKED = {
+    "model": "unet",
+    "settings": {"width": 4},
+    "fit": {"lr": 0.1},
+    "data": {"name": "toy", "root": "here", "splits": [{"split": "train", "manifest": "a" * 64}]},
+}
 
 
 def make(width=4, seed=0):
@@ -212,3 +219,37 @@ def test_one_checkpoint_is_whole_between_the_two_renames(tmp_path, monkeypatch):
     assert checkpoint.load_checkpoint(tmp_path, network, optimizer).step == 1
     checkpoint.save_checkpoint(tmp_path, *state_after(3))
     assert checkpoint.load_checkpoint(tmp_path, network, optimizer).step == 3
+
+
+def test_the_same_run_is_known_wherever_its_data_lie(tmp_path):
+    assert not checkpoint.same_run(tmp_path, ASKED)
+    (tmp_path / "run.json").write_text(json.dumps(ASKED | {"versions": {}}))
+    assert checkpoint.same_run(tmp_path, ASKED)
+    assert checkpoint.same_run(tmp_path, ASKED | {"data": ASKED["data"] | {"root": "elsewhere"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fit": {"lr": 0.2}}, "fit.lr = 0.1, not 0.2"),
+        ({"settings": {"width": 8}}, "settings.width = 4, not 8"),
+        ({"labels": "staple"}, "labels = None, not 'staple'"),
+        ({"scoring": {"samples": 16}}, "scoring.samples = None, not 16"),
+        ({"model": "vnet"}, "model = 'unet', not 'vnet'"),
+        (
+            {"data": ASKED["data"] | {"splits": [{"split": "train", "manifest": "b" * 64}]}},
+            "data.split 0 = 'train aaaaaaaaaaaa', not 'train bbbbbbbbbbbb'",
+        ),
+    ],
+)
+def test_another_run_is_refused_by_what_differs(tmp_path, change, message):
+    (tmp_path / "run.json").write_text(json.dumps(ASKED))
+    with pytest.raises(ConfigError, match=f"holds a run with {message}; choose another folder"):
+        checkpoint.same_run(tmp_path, ASKED | change)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"data": []}', '{"data": {"splits": [1]}}'])
+def test_a_damaged_record_is_told(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(DataError, match=r"run\.json"):
+        checkpoint.same_run(tmp_path, ASKED)

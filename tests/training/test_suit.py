@@ -1,11 +1,20 @@
 """Settings that follow the data, and networks that do not fit them."""
 
+from dataclasses import replace
+
 import pytest
 
 from labutils.core.checks import ConfigError, InputError
 from labutils.models.registry import make_config
 from labutils.training.suit import model_config, require_fits
 from tests.discs import disc_store
+
+PER_RATER = ("global-cm", "pixel-cm")
+
+
+def store_of(identified, raters=3):
+    store = disc_store(2, raters=raters)
+    return replace(store, card=replace(store.card, identified=identified))
 
 
 def test_channels_and_classes_follow_the_data():
@@ -23,3 +32,30 @@ def test_channels_that_the_data_do_not_have_are_refused():
 def test_an_unknown_model_is_refused():
     with pytest.raises(ConfigError, match="model is 'vnet'; wanted one of 'unet'"):
         model_config("vnet", {}, disc_store(2))
+
+
+@pytest.mark.parametrize("name", [*PER_RATER, "stochastic-cm"])
+def test_raters_follow_data_whose_raters_are_identified(name):
+    assert [model_config(name, {}, store_of(True, raters)).raters for raters in (2, 3)] == [2, 3]
+
+
+def test_raters_who_are_exchangeable_are_not_followed():
+    assert model_config("stochastic-cm", {}, store_of(False)).raters == 0
+    assert model_config("stochastic-cm", {"raters": 0}, store_of(True)).raters == 0  # allowed: it forgets who is who
+    for name, settings in (*((name, {}) for name in PER_RATER), ("stochastic-cm", {"raters": 3})):
+        with pytest.raises(InputError, match=f"{name}, which follows single raters, needs rater k to be the same"):
+            model_config(name, settings, store_of(False))
+
+
+@pytest.mark.parametrize("name", [*PER_RATER, "stochastic-cm"])
+def test_other_raters_than_the_network_s_are_refused(name):
+    with pytest.raises(InputError, match="the network has 4 raters and discs/train has 3"):
+        model_config(name, {"raters": 4}, store_of(True))
+    config = model_config(name, {}, store_of(True))
+    with pytest.raises(InputError, match="the network has 3 raters and discs/train has 2"):
+        require_fits(config, store_of(True, raters=2))
+
+
+def test_images_alone_have_no_raters_to_differ_in():
+    config, store = model_config("global-cm", {}, store_of(True)), store_of(True, raters=2)
+    require_fits(config, replace(store, masks=store.masks * 0, present=store.present & False))

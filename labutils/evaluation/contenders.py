@@ -1,0 +1,67 @@
+"""The rows of a comparison: which model, with which settings, learns from which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from labutils.data.fused import POOLED
+from labutils.data.store import Store
+from labutils.models.registry import MODELS
+from labutils.training.suit import model_config
+
+RATERS = "raters"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A row of the image-only part: a model, its settings, and the labels it learns from."""
+
+    name: str
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: str = RATERS  # or a way of `labutils.data.fused`: learn from the fused mask as the only rater
+
+    @property
+    def folder(self) -> str:
+        """The name as part of a folder's: lower case, with hyphens."""
+        return "-".join("".join(sign if sign.isalnum() else " " for sign in self.name.lower()).split())
+
+    @property
+    def per_rater(self) -> bool:
+        """Whether its model learns the errors of single raters."""
+        return bool(getattr(MODELS[self.model].config, "per_rater", False))
+
+    def knows(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some settings that its model has."""
+        names = {entry.name for entry in fields(MODELS[self.model].config)}
+        return {name: value for name, value in settings.items() if name in names}
+
+    def unsuited(self, store: Store) -> str:
+        """Why it cannot learn from a store; "" where it can."""
+        if (self.per_rater or self.labels in POOLED) and not store.card.identified:
+            return f"it follows single raters, and those of {store.card.name!r} are exchangeable"
+        return ""
+
+    def config(self, shared: Mapping[str, Any], store: Store) -> Any:
+        """The configuration of its model for a store: settings shared by all contenders, and over them its own.
+
+        Raises:
+            ConfigError, InputError: as `labutils.training.suit.model_config`.
+        """
+        return model_config(self.model, {**self.knows(shared), **self.settings}, store)
+
+
+PUBLISHED = {"coupled": True, "clean": "none", "likelihood": "marginal", "trace": 0.01}
+CONTENDERS = (
+    Contender(name="U-Net, vote fraction", model="unet", settings={"target": "soft"}),
+    Contender(name="U-Net, random rater", model="unet", settings={"target": "random-rater"}),
+    Contender(name="U-Net, STAPLE labels", model="unet", labels="staple"),
+    Contender(name="U-Net, pooled STAPLE labels", model="unet", labels="staple-pooled"),
+    Contender(name="global matrices", model="global-cm"),
+    Contender(name="global matrices, published loss", model="global-cm", settings=PUBLISHED),
+    Contender(name="pixel matrices", model="pixel-cm"),
+    Contender(name="pixel matrices, published loss", model="pixel-cm", settings=PUBLISHED),
+    Contender(name="stochastic matrices", model="stochastic-cm"),
+)

@@ -1,0 +1,45 @@
+"""Which rows suit which data, and what settings they train with."""
+
+from dataclasses import replace
+
+import pytest
+
+from labutils.core.checks import ConfigError
+from labutils.evaluation.contenders import CONTENDERS, Contender
+from tests.discs import disc_store
+
+STORE = disc_store(2)
+NAMED = replace(STORE, card=replace(STORE.card, identified=True))
+EXCHANGEABLE = replace(STORE, card=replace(STORE.card, identified=False))
+
+
+def test_rows_and_their_folders_have_names_of_their_own():
+    assert len({contender.name for contender in CONTENDERS}) == len({contender.folder for contender in CONTENDERS})
+    assert Contender(name="U-Net, pooled (1)", model="unet").folder == "u-net-pooled-1"
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.folder)
+def test_a_row_that_suits_the_data_can_be_configured_for_them(contender):
+    assert contender.unsuited(NAMED) == ""
+    assert contender.config({"width": 4}, NAMED).width == 4
+    if contender.unsuited(EXCHANGEABLE) == "":
+        assert getattr(contender.config({}, EXCHANGEABLE), "raters", 0) == 0
+
+
+def test_what_follows_single_raters_does_not_suit_exchangeable_ones():
+    left = {contender.name for contender in CONTENDERS if contender.unsuited(EXCHANGEABLE)}
+    assert left == {
+        "U-Net, pooled STAPLE labels",
+        *(f"{kind} matrices{loss}" for kind in ("global", "pixel") for loss in ("", ", published loss")),
+    }
+    assert "are exchangeable" in CONTENDERS[4].unsuited(EXCHANGEABLE)
+
+
+def test_a_row_takes_the_shared_settings_that_its_model_has_and_keeps_its_own():
+    shared = {"width": 4, "warm_up": 7, "target": "majority"}
+    matrices = Contender(name="m", model="global-cm", settings={"trace": 0.5}).config(shared, NAMED)
+    assert (matrices.width, matrices.warm_up, matrices.trace, matrices.raters) == (4, 7, 0.5, 3)
+    unet = Contender(name="u", model="unet", settings={"target": "soft"}).config(shared, NAMED)
+    assert (unet.width, unet.target) == (4, "soft")
+    with pytest.raises(ConfigError, match="model has no setting 'depth'"):
+        Contender(name="u", model="unet", settings={"depth": 1}).config({}, NAMED)
