@@ -59,7 +59,8 @@ def rater_maps(
         InputError: there is no source, one does not have R maps, or a value is outside [0, 1].
     """
     require(len(maps) > 0, "maps is empty; wanted at least one source")
-    figure, axes = new_figure(len(maps), len(names), panel=(1.5, 1.5))
+    height = 1.5 + 0.75 / len(maps)  # the bar takes its room from all rows
+    figure, axes = new_figure(len(maps), len(names), panel=(1.5, height))
     for row, (source, stack) in enumerate(maps.items()):
         stack = np.asarray(stack)
         require_shape(source, stack, "RHW", R=len(names))
