@@ -79,17 +79,23 @@ class Everywhere:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Over:
-    """Calls background near an object that object; slips evenly elsewhere."""
+class _Ring:
+    """One who errs in a ring along the rim of an object, and slips evenly elsewhere."""
 
-    name: str = "over"
-    width_px: float = 3.0  # of the ring outside the truth, between centers of pixels
-    chance: float = 0.8  # of a ring's pixel to be called as its nearest object's pixel
+    width_px: float = 3.0  # of the ring, between centers of pixels
+    chance: float = 0.8  # of a pixel of the ring to be called something else
     slip: float = 0.02  # of being wrong elsewhere
 
     def __post_init__(self) -> None:
         _require_chance("chance", self.chance)
         _require_chance("slip", self.slip)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Over(_Ring):
+    """Calls background in a ring around an object what its nearest pixel is; slips evenly elsewhere."""
+
+    name: str = "over"
 
     def at(self, truth: np.ndarray, classes: int) -> np.ndarray:
         """The matrices: float32 (K, K, H, W); in the ring, the background's column is another one."""
@@ -105,17 +111,10 @@ class Over:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Under:
-    """Calls the rim of an object background; slips evenly elsewhere."""
+class Under(_Ring):
+    """Calls a ring inside the rim of an object background; slips evenly elsewhere."""
 
     name: str = "under"
-    width_px: float = 3.0  # of the ring inside the truth, between centers of pixels
-    chance: float = 0.8  # of a ring's pixel to be called background
-    slip: float = 0.02  # of being wrong elsewhere
-
-    def __post_init__(self) -> None:
-        _require_chance("chance", self.chance)
-        _require_chance("slip", self.slip)
 
     def at(self, truth: np.ndarray, classes: int) -> np.ndarray:
         """The matrices: float32 (K, K, H, W); in the ring, the column of the class there is another one."""

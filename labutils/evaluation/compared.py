@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labutils.core.checks import DataError
-from labutils.core.files import read_json
-from labutils.evaluation.leaderboard import NO_BREAK, recorded_file
-from labutils.evaluation.passport import check_passport
+from labutils.evaluation.leaderboard import NO_BREAK, read_rows, recorded_file
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -17,13 +14,7 @@ def recorded(name: str) -> dict[str, Any]:
     Raises:
         DataError: there is no such file, it is damaged, no comparison, or a row has no passport.
     """
-    path = recorded_file(name)
-    table = read_json(path)
-    if not isinstance(table, dict) or not {"image_only", "with_masks", "score", "compared_with"} <= set(table):
-        raise DataError(f"{path} is not a comparison")
-    for row in table["image_only"]:
-        check_passport(row.get("passport"), f"{path}, row {row.get('name')!r}")
-    return table
+    return read_rows(recorded_file(name), "image_only", {"with_masks", "score", "compared_with"}, "comparison")
 
 
 def image_only_markdown(table: Mapping[str, Any], digits: int = 3) -> str:

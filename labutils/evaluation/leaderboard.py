@@ -106,10 +106,19 @@ def read_table(path: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the file is missing, damaged, or a row has no passport.
     """
+    return read_rows(Path(path), "rows", {"values", "patients", "data"}, "table of scores")
+
+
+def read_rows(path: Path, rows: str, others: set[str], what: str) -> dict[str, Any]:
+    """A recorded result: a table with the field `rows`, each with a complete passport, and the fields `others`.
+
+    Raises:
+        DataError: the file is missing, damaged, no such `what`, or a row has no passport.
+    """
     table = read_json(path)
-    if not isinstance(table, dict) or not {"rows", "values", "patients", "data"} <= set(table):
-        raise DataError(f"{path} is not a table of scores")
-    for row in table["rows"]:
+    if not isinstance(table, dict) or not {rows, *others} <= set(table):
+        raise DataError(f"{path} is not a {what}")
+    for row in table[rows]:
         check_passport(row.get("passport"), f"{path}, row {row.get('name')!r}")
     return table
 

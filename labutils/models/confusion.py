@@ -142,7 +142,15 @@ class NoHeads(nn.Module):
         return features[:, None, :0][:, :0]
 
 
-class PerRaterModel(BodyModel):
+class CleanHeadModel(BodyModel):
+    """A network whose head says what is there, apart from what raters make of it."""
+
+    def clean(self, image: Tensor) -> Tensor:
+        """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
+        return torch.softmax(self.head(self.features(image)).float(), dim=1)
+
+
+class PerRaterModel(CleanHeadModel):
     """A clean head that says what is there, and matrices that say what each rater makes of it."""
 
     config: PerRaterConfig
@@ -162,10 +170,6 @@ class PerRaterModel(BodyModel):
         """
         features = self.features(image)
         return ConfusionOutput(self.head(features), self.rater_heads(features), self.matrices(features))
-
-    def clean(self, image: Tensor) -> Tensor:
-        """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
-        return torch.softmax(self.head(self.features(image)).float(), dim=1)
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """What n raters drawn with replacement would say: probabilities (B, S, K, H, W), summing to 1 over K."""

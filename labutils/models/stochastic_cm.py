@@ -34,8 +34,7 @@ from labutils.core.checks import ConfigError, require, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import ConvBlock, NearZeroConv
-from labutils.models.body import BodyModel
-from labutils.models.confusion import ConfusionConfig, clean_term, identity_logits, mean_diagonal, said
+from labutils.models.confusion import CleanHeadModel, ConfusionConfig, clean_term, identity_logits, mean_diagonal, said
 from labutils.models.latents import Gaussian, Mixture, belief, divergence, normal, size
 
 
@@ -140,7 +139,7 @@ class Decoder(nn.Module):
         return torch.log_softmax(self.start + entries, dim=2)
 
 
-class StochasticCM(BodyModel):
+class StochasticCM(CleanHeadModel):
     """The body, a clean head, and a conditional variational autoencoder over confusion matrices."""
 
     config: StochasticCMConfig
@@ -169,10 +168,6 @@ class StochasticCM(BodyModel):
         proposed, recognized = self.prior(features, who), self.posterior(self._with(features, empty), who)
         log_matrices = self.decoder(recognized[:, : self.config.latent], features)
         return StochasticCMWhole(self.head(features), log_matrices, proposed, recognized)
-
-    def clean(self, image: Tensor) -> Tensor:
-        """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""
-        return torch.softmax(self.head(self.features(image)).float(), dim=1)
 
     def annotators(self, image: Tensor, z: Tensor) -> Annotators:
         """What annotators of given latent vectors make of each image, which is encoded once.

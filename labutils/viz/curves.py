@@ -157,12 +157,7 @@ def intervals(
     for place, row in zip(places, rows, strict=True):
         ax.plot([row.low, row.high], [place, place], color=ESTIMATE, linewidth=2.2, solid_capstyle="butt")
         ax.plot(row.mean, place, "o", color=ESTIMATE, ms=5.5)
-    ax.set_yticks(places, [row.name for row in rows])
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlabel(xlabel)
-    ax.grid(axis="x", color=GRID)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
+    _name_rows(ax, [row.name for row in rows], xlabel)
     if floor is not None or ceiling is not None:
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -189,12 +184,7 @@ def runs(rows: Sequence[Runs], xlabel: str, *, odd: str = "") -> Figure:
         colors = np.where(hollow, PAPER, ESTIMATE)
         ax.plot([np.median(scores)] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=2)
         ax.scatter(scores, np.full(len(scores), place), s=30, c=colors, edgecolors=ESTIMATE, zorder=3)
-    ax.set_yticks(places, [row.name for row in rows])
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlabel(xlabel)
-    ax.grid(axis="x", color=GRID)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
+    _name_rows(ax, [row.name for row in rows], xlabel)
     if odd:
         handle = Line2D([], [], marker="o", linestyle="", markerfacecolor=PAPER, color=ESTIMATE, label=odd)
         figure.legend(handles=[handle], loc="outside upper center")
@@ -255,3 +245,13 @@ def _group(ax: Axes, place: int, values: np.ndarray, rng: np.random.Generator) -
     first, median, third = np.quantile(values, (0.25, 0.5, 0.75))
     ax.plot([place, place], [first, third], color=INK, linewidth=5, alpha=0.35, solid_capstyle="butt")
     ax.plot([place - 0.3, place + 0.3], [median, median], color=INK, linewidth=2)
+
+
+def _name_rows(ax: Axes, names: Sequence[str], xlabel: str) -> None:
+    """Names down the left side, first on top, and a grid to read values by."""
+    ax.set_yticks(np.arange(len(names))[::-1], names)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.set_xlabel(xlabel)
+    ax.grid(axis="x", color=GRID)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
