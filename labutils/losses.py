@@ -14,6 +14,9 @@ from torch.nn import functional
 from labutils.core.checks import require, require_same_shape, require_shape
 
 
+BETTER = 0.05  # share of labels by which any rater is taken to do better than chance
+
+
 def cross_entropy_mean(logits: Tensor, target: Tensor) -> Tensor:
     r"""Cross-entropy :math:`-\sum_k t_k \log p_k`, averaged over cases and pixels, in nats.
 
@@ -143,7 +146,8 @@ def coin_vote(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool
         masks: likewise.
         present: likewise.
         identified: likewise.
-        least: likewise; a rater who errs beyond chance has no weight.
+        least: likewise. Everybody is taken to be right a little more often than by chance, by `BETTER`, or an answer
+            that contradicts everybody would silence them all.
     Returns:
         float32 (B, K, H, W), summing to 1 over K.
     Raises:
@@ -151,7 +155,7 @@ def coin_vote(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool
     """
     classes, chance = probs.shape[1], _chance(probs.shape[1], least)
     errors, _ = _coin_errors(probs.detach(), masks, present, identified)
-    coin = errors.clamp(least, chance)
+    coin = errors.clamp(least, max(least, chance - BETTER))
     weights = torch.log((classes - 1) * (1 - coin) / coin) * present
     named = functional.one_hot(masks.long(), classes).to(weights.dtype)  # (B, R, H, W, K)
     return torch.softmax(torch.einsum("br,brhwk->bkhw", weights, named), dim=1)
