@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from labutils.core.checks import require, require_same_shape, require_shape
 
-
 BETTER = 0.05  # share of labels by which any rater is taken to do better than chance
 
 

@@ -148,6 +148,10 @@ def lines(table: Mapping[str, Any]) -> list[str]:
         lost = sum(seed.get("settled_on") is not None for seed in row["seeds"])
         note = f"  nearer to a rater than to the truth: {lost}" if lost else ""
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
+    if own := table.get("raters_among_themselves"):
+        told.append(
+            f"  {'a rater with the consensus of the others':43} {own['mean']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
+        )
     told += [*_spread_lines(table), *_planted_lines(table)]
     if table["with_masks"]:
         told.append(f"{label}, with the raters' masks of the test case")

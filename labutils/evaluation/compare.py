@@ -30,6 +30,7 @@ from labutils.evaluation.bootstrap import bootstrap_mean, paired_difference
 from labutils.evaluation.contenders import RATERS, Contender
 from labutils.evaluation.draws import from_model
 from labutils.evaluation.evaluate import Evaluation, evaluate
+from labutils.evaluation.leaderboard import raters_among_themselves
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.recovery import recovered, references
 from labutils.evaluation.scores import METRICS
@@ -69,8 +70,8 @@ class Plan:
 
     @property
     def score(self) -> str:
-        """The Dice that the table is about: with the truth where one is known, else with the raters' consensus."""
-        return "dice_truth" if self.test.truth is not None else "dice"
+        """The Dice that the table is about: with the truth where one is known, else with all raters but one."""
+        return "dice_truth" if self.test.truth is not None else "dice_left_out"
 
     def fit_with(self, seed: int) -> FitConfig:
         """How every contender trains with this seed: to the last epoch, chosen by nothing."""
@@ -228,6 +229,8 @@ def make_comparison(
         "image_only": rows,
         "with_masks": list(fusion_rows(plan)),
     }
+    if plan.test.truth is None:
+        table["raters_among_themselves"] = raters_among_themselves(plan.test, seed=0, resamples=plan.resamples)
     if planted := references(plan.train, plan.test):
         table["planted"] = planted
     return plain(table, DIGITS)
