@@ -1,15 +1,16 @@
 // Draw a rater: a latent vector, the confusion matrix that a decoder makes of it at every pixel, and what a rater with
 // these matrices would mark. The decoder is that of labutils.explore.annotators, whose numbers are packed.
 
+const MARK = "#d55e00"; // the latent numbers that are shown
+
 // ---- the decoder: plain arithmetic in doubles ----------------------------------------------------------------------
 
-// Weight (outputs, inputs), row after row, times the input, plus the bias.
+// Weight (outputs, inputs), row after row, times the input, plus the bias; loops, as it is done for every pixel.
 function linear(weight, bias, input) {
-  return bias.map((start, row) => {
-    let total = start;
-    for (let at = 0; at < input.length; at++) total += weight[row * input.length + at] * input[at];
-    return total;
-  });
+  const found = new Float64Array(bias);
+  for (let row = 0, at = 0; row < found.length; row++)
+    for (let from = 0; from < input.length; from++, at++) found[row] += weight[at] * input[from];
+  return found;
 }
 
 function softmax(logits) {
@@ -73,7 +74,7 @@ function drawPlaces(pic, draws, z, latents) {
     brush.globalAlpha = 1;
     brush.textAlign = "center";
     for (const end of [low, high]) brush.fillText(String(end).replace("-", "−"), x(end), y + 0.28 * tall);
-    brush.strokeStyle = "#d55e00";
+    brush.strokeStyle = MARK;
     brush.lineWidth = w / 60;
     line(brush, x(z[place]), y - 0.3 * tall, x(z[place]), y + 0.08 * tall);
   });
@@ -90,14 +91,15 @@ function mount(root, data, value, changed) {
   const self = frame(root, "annotators", data, value, changed);
   const size = { height: data.height, width: data.width };
   const said = addControls(self, data);
-  const pictures = add(self.box, "div", { class: "lu-pictures" });
-  const pair = () => add(pictures, "div", { class: "lu-pair" }); // side by side on a narrow page too
-  const large = picture(pictures, { ...size, caption: "" });
-  const answers = pair();
+  const [upper, lower] = [0, 0].map(() => add(self.box, "div", { class: "lu-pictures" }));
+  const pair = (parent) => add(parent, "div", { class: "lu-pair" }); // side by side on a narrow page too
+  const large = picture(upper, { ...size, caption: "" });
+  const answers = pair(upper);
   const [truthMap, saysMap] = [0, 0].map(() => picture(answers, { ...size, caption: "" }));
-  const places = picture(pictures, { ...size, caption: "" });
-  key(places, "latent numbers:", [["currentColor", `${data.draws[0].length} draws for this image`, "line"], ["#d55e00", "shown", "line"]]);
-  const wrongs = pair();
+  const low = Math.round(Math.min(1, 0.2 * data.latents.length) * data.width); // of a line for each latent number
+  const places = picture(lower, { height: low, width: data.width, caption: "" });
+  key(places, "latent numbers:", [["currentColor", `${data.draws[0].length} draws for this image`, "line"], [MARK, "shown", "line"]]);
+  const wrongs = data.errors.length === 2 ? pair(lower) : lower;
   const errorMaps = data.errors.map((error) => ({ ...error, pic: picture(wrongs, { ...size, caption: "" }) }));
   const row = add(self.box, "div", { class: "lu-numbers" });
   for (const [name, label] of [["truth_dice", "Dice with the clean truth:"], ["dice", "Dice with each rater:"],
@@ -143,7 +145,7 @@ function mount(root, data, value, changed) {
     lineOf(large, marked, data.color);
     scaleBar(large, bar);
     const words = raterWords(data.raters, present, bits);
-    const own = [[data.color, "drawn rater's label"], [data.truth_color, "clean truth"]];
+    const own = [[data.color, "drawn rater's label"], [data.truth_color, "clean truth", "rimmed"]];
     key(large, "", [...own, ...shown.map((r) => [data.raters[r].color, words[r]])]);
     const what = `drawn rater, ${extent(marked)}; clean truth, ${extent(there)}; outlines of ${shown.length} raters`;
     large.canvas.setAttribute("aria-label", `${label}: ${what}`);
@@ -161,15 +163,16 @@ function mount(root, data, value, changed) {
     }
   }
 
-  // A matrix's column says something only where its class is: outside of it no label has taught it.
+  // A matrix's column says something only where its class is; elsewhere no label has taught it, and it is faint.
   function drawErrors({ truth, errors }, labels, palette) {
     for (const { of, name, pic } of errorMaps) {
-      const region = labels.map((one) => (of ? one === of : one !== 0));
       const average = meanError(errors[of], truth[of]).toFixed(2);
       const where = of ? "inside" : "outside";
-      paintMap(pic, errors[of], 1, palette);
-      lineOf(pic, region, data.truth_color);
-      mapKey(pic, `${name}: counts ${where} the line, ${average} on average there`, palette, 1);
+      pic.brush.fillStyle = data.ground;
+      pic.brush.fillRect(0, 0, pic.canvas.width, pic.canvas.height);
+      paintMap(pic, errors[of], 1, palette, (i) => data.faintest + (1 - data.faintest) * truth[of][i]);
+      lineOf(pic, labels.map((one) => (of ? one === of : one !== 0)), data.truth_color);
+      mapKey(pic, `${name}, ${average} on average ${where} the line; faint where the truth is another`, palette, 1);
       pic.canvas.setAttribute("aria-label", `${name}: ${average} on average ${where} the clean truth`);
     }
   }

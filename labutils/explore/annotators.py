@@ -23,9 +23,9 @@ from labutils.core.types import Case
 from labutils.explore.core import Explorer, module, pack, pack_cases, pack_floats, require_index
 from labutils.metrics.overlap import pairwise_dice
 from labutils.models.stochastic_cm import StochasticCM
-from labutils.viz.annotators import DrawnRater, drawn_raters, error_names
+from labutils.viz.annotators import FAINTEST, DrawnRater, drawn_raters, error_names
 from labutils.viz.sampling import map_colors
-from labutils.viz.style import AGREEMENT_MAP, MODEL_COLOR, TRUTH_COLOR
+from labutils.viz.style import AGREEMENT_MAP, MODEL_COLOR, PAPER, TRUTH_COLOR
 
 MOST_LATENT = 12  # sliders
 DECIMALS = 4  # of a drawn latent number
@@ -202,9 +202,11 @@ class AnnotatorsExplorer(Explorer):
             "palette": pack(map_colors(AGREEMENT_MAP)),
             "color": MODEL_COLOR,
             "truth_color": TRUTH_COLOR,
+            "ground": PAPER,
+            "faintest": FAINTEST,
             **packed,
         }
-        super().__init__(data, {"case": case, "z": data["draws"][case][0], "draw": 0, "raters": True})
+        super().__init__(data, {"case": case, "z": data["draws"][case][0], "draw": 0, "raters": False})
 
     def check(self, value: Mapping[str, Any]) -> None:
         """Refuse cases and draws that are not there, and latent numbers beyond their sliders."""

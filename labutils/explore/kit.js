@@ -227,11 +227,11 @@ function paintGray(pic, values) {
   paint(pic, (i) => [values[i], values[i], values[i], 255]);
 }
 
-// Values from 0 to `top` in the colors of a map, 256 of them.
-function paintMap(pic, values, top, { values: colors }) {
+// Values from 0 to `top` in the colors of a map, 256 of them; `opacity(i)` of pixel i is 0 to 1.
+function paintMap(pic, values, top, { values: colors }, opacity = () => 1) {
   paint(pic, (i) => {
     const at = 3 * Math.round((255 * values[i]) / top);
-    return [colors[at], colors[at + 1], colors[at + 2], 255];
+    return [colors[at], colors[at + 1], colors[at + 2], 255 * opacity(i)];
   });
 }
 
@@ -307,7 +307,7 @@ function line(brush, x0, y0, x1, y1) {
   brush.stroke();
 }
 
-// What the colors of a picture mean, after its caption; [[color, words, shape], ...], the shape "line", "wide" or none.
+// What the colors of a picture mean, after its caption; [[color, words, shape], ...], the shape one of kit.css or none.
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words, shape = "square"] of entries) {

@@ -18,6 +18,8 @@ from labutils.viz.outlines import line_handle, outline
 from labutils.viz.panels import show_image
 from labutils.viz.style import AGREEMENT_MAP, MODEL_COLOR, TRUTH_COLOR, image_axes, new_figure
 
+FAINTEST = 0.12  # opacity of an error where its class is not: no label has taught it there
+
 
 class DrawnRater(NamedTuple):
     """What one drawn rater makes of one case, beside what the clean head takes for its truth."""
@@ -65,6 +67,8 @@ def error_names(classes: int) -> dict[int, str]:
 def drawn_raters(raters: Sequence[DrawnRater]) -> Figure:
     """A column for each drawn rater: the label on the image, the chances to err, and what is said, under one bar.
 
+    A chance to err is faint where the clean truth is another class: there it decides nothing, and nothing taught it.
+
     Raises:
         InputError: there is no rater, or they do not have the same number of classes.
     """
@@ -77,7 +81,7 @@ def drawn_raters(raters: Sequence[DrawnRater]) -> Figure:
     for column, one in zip(axes.T, raters, strict=True):
         _draw_label(column[0], one)
         for ax, of in zip(column[1:], names, strict=False):
-            _draw_map(ax, one, one.errors[of])
+            _draw_map(ax, one, one.errors[of], opacity=FAINTEST + (1 - FAINTEST) * one.truth[of])
             outline(ax, class_region(one, of), TRUTH_COLOR, width=1.2)
         _draw_map(column[-1], one, 1 - one.says[0])
         outline(column[-1], one.marked, MODEL_COLOR, width=1.2)
@@ -102,8 +106,8 @@ def _draw_label(ax: Axes, rater: DrawnRater) -> None:
     outline(ax, rater.marked, MODEL_COLOR, width=1.2)
 
 
-def _draw_map(ax: Axes, rater: DrawnRater, values: np.ndarray) -> None:
+def _draw_map(ax: Axes, rater: DrawnRater, values: np.ndarray, opacity: np.ndarray | None = None) -> None:
     spacing = rater.case.spacing_mm
     aspect = 1.0 if spacing is None else spacing[0] / spacing[1]
-    ax.imshow(values, cmap=AGREEMENT_MAP, vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
+    ax.imshow(values, cmap=AGREEMENT_MAP, vmin=0, vmax=1, aspect=aspect, alpha=opacity, interpolation="nearest")
     image_axes(ax)

@@ -23,18 +23,21 @@ from labutils.models.registry import build, make_config
 from tests.explore.test_core import unpack
 from tests.explore.test_raters import made
 
-SIZE, DRAWS, LATENT = 12, 5, 3
+DRAWS, LATENT = 5, 3
+SMALL = {"width": 4, "levels": 2, "latent": LATENT, "coder_width": 6, "start": 0.6}
 
 
 def trained(classes=2, raters=0):
     """A network whose matrices depend much on z, as after training; from the start they hardly do."""
-    settings = {"width": 4, "levels": 2, "latent": LATENT, "coder_width": 6, "classes": classes, "raters": raters}
+    settings = SMALL | {"classes": classes, "raters": raters}
     model = build("stochastic-cm", make_config("stochastic-cm", settings), rng_for(0, "weights")).eval()
     with torch.no_grad():
-        model.decoder.entries.weight.mul_(100)
-        model.decoder.who.weight.mul_(20)
-        for part in (model.decoder.see, model.decoder.who, model.decoder.entries):
-            part.bias.normal_(generator=rng_for(1, "biases"))
+        decoder = model.decoder
+        for part, times in ((model.head, 10), (decoder.see, 4), (decoder.who, 4), (decoder.entries, 50)):
+            part.weight.mul_(times)
+            part.bias.normal_(0, 0.1, generator=rng_for(times, "bias"))
+        image = torch.rand(1, 1, 9, 9, generator=rng_for(2, "image"))
+        model.head.bias.sub_(model.head(model.features(image)).mean((0, 2, 3)))  # so that every class is somewhere
     return model
 
 
@@ -119,7 +122,7 @@ def floats(packed):
 def test_what_is_packed_is_what_was_given(bits):
     known = decoder(bits=bits)
     explorer = AnnotatorsExplorer(cases(), known, case=1)
-    assert explorer.value == {"case": 1, "z": known.draws[1, 0].tolist(), "draw": 0, "raters": True}
+    assert explorer.value == {"case": 1, "z": known.draws[1, 0].tolist(), "draw": 0, "raters": False}
     assert json.loads(json.dumps(explorer.data)) == explorer.data
     assert explorer.data["seen"]["bits"] == bits
     for name in ("logits", "seen", "who"):

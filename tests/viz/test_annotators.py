@@ -3,7 +3,7 @@ import pytest
 
 from labutils.core.checks import InputError
 from labutils.core.types import Case
-from labutils.viz.annotators import DrawnRater, drawn_raters, error_names
+from labutils.viz.annotators import FAINTEST, DrawnRater, drawn_raters, error_names
 from labutils.viz.style import MODEL_COLOR, TRUTH_COLOR
 from tests.viz.plain import require_plain
 
@@ -32,6 +32,8 @@ def test_a_column_is_a_rater_and_a_row_what_is_shown(classes):
         wanted = [one.case.image[0], *one.errors[1:], one.errors[0], 1 - one.says[0]]
         for picture, values in zip(shown, wanted, strict=True):
             np.testing.assert_array_equal(picture.get_array(), values)
+        faint = [np.asarray(picture.get_alpha()) for picture in shown[1:-1]]
+        np.testing.assert_allclose(faint, FAINTEST + (1 - FAINTEST) * np.stack([*one.truth[1:], one.truth[0]]))
         assert {picture.get_clim() for picture in shown} == {(0, 1)}
         assert {ax.get_aspect() for ax in column} == {2.0}
 
