@@ -60,7 +60,7 @@ function drawPlaces(pic, draws, z, latents) {
   const tall = Math.min(step, w / 4);
   blank(pic);
   brush.fillStyle = getComputedStyle(canvas).color;
-  brush.font = `${w / 21}px system-ui, sans-serif`;
+  brush.font = `${w / 18}px system-ui, sans-serif`;
   latents.forEach(({ name, low, high }, place) => {
     const y = (place + 0.5) * step;
     const x = (value) => left + ((right - left) * (value - low)) / (high - low);

@@ -108,9 +108,9 @@ def pack_floats(array: np.ndarray) -> dict[str, Any]:
     """
     kinds = (np.float16, np.float32)
     require(array.dtype in kinds and array.ndim > 0, f"array is {array.dtype} {array.shape}; wanted float16 or float32")
-    require_finite("array", array)
-    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).view(np.uint8)
-    return {**pack(stored), "shape": list(array.shape), "bits": 8 * array.itemsize}
+    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    require_finite("array", stored)
+    return {**pack(stored.view(np.uint8)), "shape": list(array.shape), "bits": 8 * array.itemsize}
 
 
 def pack_images(images: np.ndarray) -> dict[str, Any]:

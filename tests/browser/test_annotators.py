@@ -1,6 +1,5 @@
 """The explorer of drawn raters runs the model's decoder in the browser as Python does, and follows every move."""
 
-import json
 import math
 from contextlib import contextmanager
 
@@ -10,48 +9,27 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from labutils.core.runtime import numpy_rng_for, rng_for
-from labutils.core.types import Case
 from labutils.explore.annotators import AnnotatorsExplorer, annotators_at, rater_decoder
 from labutils.viz.annotators import FAINTEST
 from labutils.viz.style import PAPER
 from tests.browser import explorers
+from tests.browser.carried import pixels, states
+from tests.browser.test_samples import CASES, SIZE
 from tests.explore.test_annotators import trained
 
-SIZE, RATERS, DRAWS = 20, 3, 6
+DRAWS = 6
 NUMBERS = ("truth_dice", "area_px", "truth_px")
-FINGERPRINTS = "all => all.map(one => one.toDataURL())"
 LARGE, TRUTH, SAYS, PLACES, MISSES, ADDS = range(6)  # the pictures
 DRAW = "[data-control=draw]"
 
 
-def made(seed):
-    """Three raters, one of them absent in the second case, and one who saw nothing in the first."""
-    rng = numpy_rng_for(seed, "cases")
-    masks = (rng.random((RATERS, SIZE, SIZE)) < 0.4).astype(np.uint8)
-    present = np.array([True, seed != 1, True])
-    masks[0] *= seed > 0
-    masks[~present] = 0
-    image = rng.random((1, SIZE, SIZE), dtype=np.float32)
-    return Case(image=image, masks=masks, present=present, case=f"case {seed}", spacing_mm=(0.8, 0.4))
-
-
-CASES = [made(seed) for seed in range(3)]
 DECODER = rater_decoder(trained(), CASES, rng_for(0, "z"), draws=DRAWS)
 THREE = rater_decoder(trained(classes=3), CASES, rng_for(0, "z"), draws=DRAWS, bits=16)
-
-
-def states(page):
-    found = page.locator(".lu-explorer").evaluate_all("all => all.map((one) => one.dataset.state)")
-    return [json.loads(one) for one in found]
 
 
 def state(page):
     (found,) = states(page)
     return found
-
-
-def pixels(page):
-    return page.locator("canvas").evaluate_all(FINGERPRINTS)
 
 
 @pytest.fixture
