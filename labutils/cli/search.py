@@ -11,7 +11,7 @@ import typer
 
 from labutils.cli.runs import require_own_folder
 from labutils.cli.stores import counted, training_stores
-from labutils.cli.train import cost, require_goal
+from labutils.cli.train import cost
 from labutils.core.checks import ConfigError, require
 from labutils.core.config import from_dict, to_dict
 from labutils.core.runtime import pick_device, rng_for
@@ -23,6 +23,7 @@ from labutils.search.study import BEST, MODEL, STUDY, Study
 from labutils.search.tracking import Tracker
 from labutils.training.settings import FitConfig
 from labutils.training.suit import model_config
+from labutils.training.validation import require_goal
 
 TABLES = ("model", "fit", "search")
 
@@ -49,7 +50,7 @@ def search(
     model = model_config(MODEL, settings["model"], stores.train)
     widest = replace(model, width=max(plan.space.widths))
     network = build(MODEL, widest, rng_for(config.seed, "weights"))
-    require_goal(network, stores, config, where)
+    require_goal(network, stores.validate, config, where)
     typer.echo(f"learn from {counted(stores.train)}; compare on {counted(stores.validate)}")
     typer.echo(f"a trial of the largest width: {cost(network, stores, config, where)}")
     tracker = Tracker(out.absolute().parent, tracking)

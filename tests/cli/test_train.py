@@ -150,7 +150,7 @@ REFUSALS = {
     "no such file of settings": (["--config", "gone.json"], "gone.json cannot be read"),
     "settings of another kind": (["--config", "notes.txt"], "wanted .json or .toml"),
     "device": (["--device", "tpux"], "device 'tpux' is not a device name"),
-    "goal": (["--set", "fit.goal.metric=dise"], "fit.goal.metric is 'dise'; wanted one of dice, iou, lr"),
+    "goal": (["--set", "fit.goal.metric=dise"], "fit.goal.metric is 'dise'; wanted one of dice, ged2_v, iou"),
     "channels": (["--set", "model.channels=3"], "the network has 3 channels and lidc-crops/train has 1"),
     "folder is gone": (["--root", "gone"], "gone is not a folder"),
     "folder inside the dataset": (["--root", "CROPS/train"], "looks like a folder inside the dataset"),
