@@ -225,7 +225,7 @@ def test_track_keeps_the_run_and_goes_on_with_it_and_search_uses_the_same_store(
     assert (params["model.width"], params["fit.epochs"]) == ("4", "2")
     answer = ask(
         *("search", "--data", "lidc-crops", "--root", crops, "--out", "runs/study", "--trials", 1),
-        *("--set", "model.levels=2", "--set", "fit.epochs=1", "--set", "search.space.widths=[2]"),
+        *("--set", "model.levels=2", "--set", "fit.epochs=1", "--set", "search.space.model.width.choices=[2]"),
     )
     assert answer.code == 0, answer
     assert [status for _, status in statuses(here / "runs" / "mlflow.db")] == ["FINISHED"] * 3
