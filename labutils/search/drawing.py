@@ -33,5 +33,6 @@ def draw_trials(result: StudyResult, goal: Goal) -> Figure:
         complete=[row["state"] == "complete" for row in rows],
         settings={name: [row["params"][name] for row in rows] for name in names},
     )
+    limits = {name: (x.low, x.high) for name, x in result.space if x.low is not None and x.high is not None}
     log = {name for name, chosen in result.space if chosen.log}
-    return trials_found(trials, goal_words(goal), lower=goal.direction == "minimize", log=log)
+    return trials_found(trials, goal_words(goal), lower=goal.direction == "minimize", limits=limits, log=log)

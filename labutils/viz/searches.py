@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +29,14 @@ class Trials(NamedTuple):
     settings: Mapping[str, Sequence[Any]]  # by name, what each trial had: numbers, or words
 
 
-def trials_found(trials: Trials, ylabel: str, *, lower: bool, log: Collection[str] = ()) -> Figure:
+def trials_found(
+    trials: Trials,
+    ylabel: str,
+    *,
+    lower: bool,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    log: Collection[str] = (),
+) -> Figure:
     """The best so far by trial, and the values against each setting.
 
     A panel shows one setting, while the others changed with it, and a search looks more often where it has found
@@ -39,6 +47,7 @@ def trials_found(trials: Trials, ylabel: str, *, lower: bool, log: Collection[st
         trials: one or more.
         ylabel: the goal, with its unit and which way is better.
         lower: whether less is better.
+        limits: lowest and highest number that settings could have, which their axes show; else what they had.
         log: settings whose axis is logarithmic; those that are words have an axis of words.
     Raises:
         InputError: there is no trial, or not one value, mark and setting for each.
@@ -60,7 +69,7 @@ def trials_found(trials: Trials, ylabel: str, *, lower: bool, log: Collection[st
     first.set_xlabel("trial")
     first.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     for ax, (name, column) in zip(others, trials.settings.items(), strict=False):
-        _dots(ax, _places(ax, name, column, log), values, complete, best, worst)
+        _dots(ax, _places(ax, column, (limits or {}).get(name), name in log), values, complete, best, worst)
         ax.set_xlabel(name)
     for ax in others[len(trials.settings) :]:
         ax.set_axis_off()
@@ -86,16 +95,34 @@ def _edge(values: np.ndarray, lower: bool) -> float:
     return float(known.max()) + beyond if lower else float(known.min()) - beyond
 
 
-def _places(ax: Axes, name: str, column: Sequence[Any], log: Collection[str]) -> np.ndarray:
+def _places(ax: Axes, column: Sequence[Any], limits: tuple[float, float] | None, log: bool) -> np.ndarray:
     """Positions on the horizontal axis, which is set up for them."""
     if all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in column):
-        if name in log:
+        low, high = limits or (min(column), max(column))
+        if log:
             ax.set_xscale("log")
+            ax.set_xticks(_log_ticks(low, high))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.minorticks_off()
+        elif all(isinstance(entry, int) for entry in column):
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        ax.update_datalim([(low, 0), (high, 0)], updatey=False)  # all that could be drawn is shown, not only what was
         return np.asarray(column, dtype=float)
     words = sorted({str(entry) for entry in column})
     ax.set_xticks(range(len(words)), words)
     ax.set_xlim(-0.5, len(words) - 0.5)
     return np.array([words.index(str(entry)) for entry in column], dtype=float)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """At most four of the powers of ten in the range or, where there are fewer than two, of their 1, 2 and 5 folds."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for folds in ((1,), (1, 2, 5)):
+        ticks = [fold * 10.0**power for power in powers for fold in folds]
+        inside = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(inside) >= 2:
+            return inside[:: -(-len(inside) // 4)]
+    return [low, high]
 
 
 def _dots(

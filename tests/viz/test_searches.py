@@ -58,6 +58,23 @@ def test_numbers_have_an_axis_as_they_were_drawn_and_words_one_of_words():
     assert marks(anneal)[("D", True)] == [(2, 0.3)]
 
 
+@pytest.mark.parametrize(
+    ("limits", "ticks"),
+    [
+        ((1e-4, 1e-2), ["0.0001", "0.001", "0.01"]),
+        ((1e-5, 1e-1), ["1e\u221205", "0.001", "0.1"]),
+        ((2, 16), ["2", "5", "10"]),
+        ((3, 4), ["3", "4"]),
+    ],
+)
+def test_an_axis_shows_all_that_could_be_drawn(limits, ticks):
+    trials = Trials([0, 1], [0.1, 0.2], [True, True], {"a": [limits[0], limits[0] * 1.1]})
+    ax = trials_found(trials, "value", lower=True, limits={"a": limits}, log={"a"}).axes[1]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ticks
+    low, high = ax.get_xlim()
+    assert low <= limits[0] < limits[1] <= high
+
+
 def test_a_search_of_failures_alone_has_no_best():
     figure = trials_found(Trials([0], [NAN], [False], {"a": [1]}), "value", lower=False)
     assert labels(figure) == ["1 failed"]
