@@ -7,10 +7,19 @@ const MARK = "#d55e00"; // the latent numbers that are shown
 
 // Weight (outputs, inputs), row after row, times the input, plus the bias; loops, as it is done for every pixel.
 function linear(weight, bias, input) {
-  const found = new Float64Array(bias);
-  for (let row = 0, at = 0; row < found.length; row++)
-    for (let from = 0; from < input.length; from++, at++) found[row] += weight[at] * input[from];
+  const found = new Float64Array(bias.length);
+  for (let row = 0, at = 0; row < found.length; row++) {
+    let total = bias[row];
+    for (let from = 0; from < input.length; from++) total += weight[at++] * input[from];
+    found[row] = total;
+  }
   return found;
+}
+
+// What is above 0, in place.
+function rectified(values) {
+  for (let at = 0; at < values.length; at++) values[at] = Math.max(values[at], 0);
+  return values;
 }
 
 function softmax(logits) {
@@ -28,8 +37,9 @@ function decode({ logits, seen, who, layers }, z, classes) {
   const added = linear(who, new Float64Array(who.length / z.length), z);
   for (let i = 0; i < pixels; i++) {
     const there = softmax(Float64Array.from({ length: classes }, (_, k) => logits[k * pixels + i]));
-    let hidden = added.map((one, feature) => one + seen[feature * pixels + i]);
-    for (const [weight, bias] of layers) hidden = linear(weight, bias, hidden.map((one) => Math.max(one, 0)));
+    let hidden = new Float64Array(added);
+    for (let feature = 0; feature < hidden.length; feature++) hidden[feature] += seen[feature * pixels + i];
+    for (const [weight, bias] of layers) hidden = linear(weight, bias, rectified(hidden));
     there.forEach((chance, j) => {
       const column = softmax(there.map((_, said) => hidden[said * classes + j]));
       truth[j][i] = chance;
@@ -56,7 +66,7 @@ const meanError = (errors, truth) => sum(errors.map((one, i) => one * truth[i]))
 function drawPlaces(pic, draws, z, latents) {
   const { brush, canvas } = pic;
   const [w, h] = [canvas.width, canvas.height];
-  const [left, right, step] = [0.12 * w, 0.94 * w, h / latents.length];
+  const [left, right, step] = [0.12 * w, 0.92 * w, h / latents.length];
   const tall = Math.min(step, w / 4);
   blank(pic);
   brush.fillStyle = getComputedStyle(canvas).color;
