@@ -10,7 +10,7 @@ from torch import Tensor
 
 from labutils.consensus.majority import majority, majority_of_others
 from labutils.core.checks import InputError
-from labutils.core.types import Batch
+from labutils.core.types import Batch, Goal
 from labutils.data.store import Store
 from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
 from labutils.metrics.disagreement import (
@@ -195,6 +195,11 @@ METRICS: dict[str, Metric] = {
 def metrics_for(store: Store) -> tuple[str, ...]:
     """Every metric that a store's cases allow: those of the truth where one is known."""
     return tuple(name for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth)
+
+
+def epoch_ids(goal: Goal) -> list[str]:
+    """Ids of the metrics that a training scores after each epoch: the overlaps, and the goal where it is one."""
+    return [METRICS[name].id for name in METRICS if name in ("dice", "iou", goal.metric)]
 
 
 def answers(probs: Tensor, batch: Batch, spacing: tuple[float, ...]) -> list[Answer]:
