@@ -76,6 +76,7 @@ def test_deviations_are_bounded():
     assert normal(torch.tensor([[0.0, 0.1]])).log_sigma.item() == pytest.approx(0.1, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["stochastic-cm", "original-cm"])
 @pytest.mark.parametrize(
     ("anneal", "wanted"),
     [
@@ -84,6 +85,6 @@ def test_deviations_are_bounded():
         ("cyclic", {0: 0.0, 5: 1.0, 10: 2.0, 19: 2.0, 20: 0.0, 25: 1.0, 99: 2.0, 100: 2.0, 1000: 2.0}),
     ],
 )
-def test_the_weight_of_the_divergence_by_hand(anneal, wanted):
-    config = make_config("stochastic-cm", {"anneal": anneal, "beta": 2.0, "ramp": 10})
+def test_the_weight_of_the_divergence_by_hand(name, anneal, wanted):
+    config = make_config(name, {"anneal": anneal, "beta": 2.0, "ramp": 10})
     assert {step: kl_weight(config, step) for step in wanted} == pytest.approx(wanted)
