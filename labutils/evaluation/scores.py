@@ -15,6 +15,7 @@ from labutils.data.store import Store
 from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
 from labutils.metrics.disagreement import (
     dice_max,
+    ged_published_sign,
     ged_squared,
     hungarian_iou,
     ncc,
@@ -50,12 +51,17 @@ class Metric(NamedTuple):
     better: Literal["higher", "lower", "neither"]
     score: Callable[[Answer], Tensor]  # (B,) float
     needs_truth: bool = False
+    published_fault: bool = False  # what published code scores by mistake: in no table that does not ask for it
 
 
 def _dice_with_truth(answer: Answer) -> Tensor:
     if answer.truth is None:
         raise InputError("there is no truth to score against; wanted cases whose truth is known")
     return dice(answer.found, answer.truth)
+
+
+def _first_with_truth(answer: Answer) -> Tensor:
+    return _dice_with_truth(answer._replace(found=answer.samples[:, 0]))
 
 
 METRICS: dict[str, Metric] = {
@@ -172,12 +178,30 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda a: hausdorff_percentile(a.found, a.consensus, a.spacing),
     ),
+    "ged2_published": Metric(
+        "GED, published sign",
+        "ged-published-sign-v/1",
+        "the squared generalized energy distance with both spreads added, where they must be subtracted: no distance",
+        "neither",
+        lambda a: ged_published_sign(a.samples, a.raters, a.present),
+        published_fault=True,
+    ),
+    "dice_first": Metric(
+        "Dice of one sample, truth",
+        "dice-first-sample-truth/1",
+        "Dice of the first sample with the truth: of one annotator drawn at random, published as the model's",
+        "neither",
+        _first_with_truth,
+        needs_truth=True,
+        published_fault=True,
+    ),
 }
 
 
-def metrics_for(store: Store) -> tuple[str, ...]:
-    """Every metric that a store's cases allow: those of the truth where one is known."""
-    return tuple(name for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth)
+def metrics_for(store: Store, *, faults: bool = False) -> tuple[str, ...]:
+    """Every metric that a store's cases allow: those of the truth where one is known; published faults if asked for."""
+    allowed = {name: metric for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth}
+    return tuple(name for name, metric in allowed.items() if faults or not metric.published_fault)
 
 
 def answers(probs: Tensor, batch: Batch, spacing: tuple[float, ...]) -> list[Answer]:
