@@ -163,13 +163,17 @@ class OriginalCM(OriginalBodyModel):
         features = self.features(image)
         return OriginalCMOutput(self.head(features), self.prior(features))
 
+    def stages(self) -> dict[str, nn.Module]:
+        """As for every network, but for an unconditional prior, which neither learns nor looks at anything."""
+        return {name: part for name, part in super().stages().items() if not isinstance(part, StandardNormal)}
+
     def whole(self, image: Tensor) -> OriginalCMWhole:
         """A pass through every stage, for a drawing."""
         features = self.features(image)
         empty = torch.zeros(len(image), *image.shape[-2:], dtype=torch.uint8, device=image.device)
-        recognized = self._recognize(features, empty)
+        proposed, recognized = self.prior(features), self._recognize(features, empty)
         log_matrices = self.decoder(recognized[:, : self.config.latent])[:, None]
-        return OriginalCMWhole(self.head(features), log_matrices, self.prior(features), recognized)
+        return OriginalCMWhole(self.head(features), log_matrices, proposed, recognized)
 
     def clean(self, image: Tensor) -> Tensor:
         """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""

@@ -9,6 +9,7 @@ from torch.nn import functional
 from labutils.core.checks import ConfigError, InputError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
+from labutils.models.architecture import describe
 from labutils.models.latents import kl_weight
 from labutils.models.original_cm import OriginalCMConfig, gaussian
 from labutils.models.registry import build, make_config
@@ -130,6 +131,13 @@ def test_the_unconditional_draw_does_not_depend_on_the_image(z, same):
     with torch.no_grad():
         first, second = (model.draw(image, 6, rng_for(0, "z")) for image in (IMAGE, 1 - IMAGE))
     assert torch.equal(first, second) == same
+
+
+@pytest.mark.parametrize(("z", "sources"), [("unconditional", []), ("conditional", ["prior"])])
+def test_a_drawing_shows_what_new_annotators_are_drawn_from(z, sources):
+    flows = describe(make(z=z), (1, 7, 5)).flows
+    assert [flow.source for flow in flows if flow.target == "proposed"] == sources
+    assert [flow.target for flow in flows if flow.source == "posterior"] == ["decoder", "recognized"]
 
 
 @pytest.mark.parametrize(("z", "same"), [("unconditional", True), ("conditional", False)])
