@@ -3,8 +3,9 @@ r"""The stochastic confusion-matrix network as it was published, with its faults
 Idea: a U-Net's 1x1 head gives logits :math:`l(x)` of the truth, a variational autoencoder over its last map gives a
 confusion matrix A at every pixel, and an annotator says :math:`A\,l`. Loss, for the mask y of one rater:
 
-.. math:: \mathrm{CE}(A\,l, y) + \mathrm{CE}(l, y) + \mathrm{CE}(A\,l, \arg\max l)
-          + 2\,\beta\,k(t)\,\mathrm{KL}[q(z \mid x) \,\|\, N(0, I)]
+.. math:: & \mathrm{CE}(A\,l, y) + \mathrm{CE}(l, y) \\
+          & + \mathrm{CE}(A\,l, \arg\max l) \\
+          & + 2\,\beta\,k(t)\,\mathrm{KL}[q(z \mid x) \,\|\, N(0, I)]
 
 with cross-entropies averaged over pixels and a KL that is not, k rising from 0 to 1. `labutils.models.stochastic_cm` is
 what we put in its place. The faults, and the setting of each:
