@@ -53,7 +53,7 @@ def test_a_row_takes_the_shared_settings_that_its_model_has_and_keeps_its_own():
 
 def test_rows_of_faults_go_from_the_published_network_one_repair_at_a_time_to_all_of_them():
     """And to ours; each repair is another setting, and all rows are scored by what was published as well."""
-    published, *repaired, everything, ours = FAULTS
+    published, *repaired, anchored, everything, ours = FAULTS
     default, changed = OriginalCMConfig(), []
     assert published.settings == {}
     for row in repaired:
@@ -62,4 +62,5 @@ def test_rows_of_faults_go_from_the_published_network_one_repair_at_a_time_to_al
     wanted = ["mixed", "kl_times", "z", "second_term", "third_term", "drawn"]
     assert [name for name in changed if name != "size_px"] == wanted == list(everything.settings)
     assert everything.settings == {name: row.settings[name] for name, row in zip(wanted, repaired, strict=True)}
+    assert anchored.config({}, NAMED) == replace(everything.config({}, NAMED), third_term=True)
     assert (ours.model, {row.also for row in FAULTS}) == ("stochastic-cm", {("ged2_published", "dice_first")})
