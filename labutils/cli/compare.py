@@ -153,18 +153,19 @@ def lines(table: Mapping[str, Any]) -> list[str]:
         note = f"  nearer to a rater than to the truth: {lost}" if lost else ""
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
     if own := table.get("raters_among_themselves"):
-        told.append(
-            f"  {'a rater with the consensus of the others':43} {own['mean']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
-        )
+        told.append(f"  {'a rater with the others':34} {_with_bounds(own)}")
     told += [*_spread_lines(table), *_planted_lines(table)]
     if table["with_masks"]:
         told.append(f"{label}, with the raters' masks of the test case")
     for row in table["with_masks"]:
-        score = row["score"]
-        bounds = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
         prior = f"  prior: {row['prior']}" if row["prior"] else ""
-        told.append(f"  {row['name']:34} {score['mean']:.3f}{bounds}{prior}")
+        told.append(f"  {row['name']:34} {_with_bounds(row['score'])}{prior}")
     return told
+
+
+def _with_bounds(score: Mapping[str, Any]) -> str:
+    bounds = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
+    return f"{score['mean']:.3f}{bounds}"
 
 
 def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:

@@ -155,7 +155,8 @@ def test_exchangeable_raters_get_the_rows_that_suit_them_and_the_others_are_name
     assert not set(rows) & set(table["left_out"])
     for name in table["left_out"]:
         assert f"note: {name} is left out: it follows single raters, and those of 'lidc-crops'" in answer.out
-    assert "Dice, image only: median, worst, every seed" in answer.out
+    assert "Dice, one left out, image only: median, worst, every seed" in answer.out
+    assert f"  {'a rater with the others':34} {table['raters_among_themselves']['mean']:.3f}" in answer.out
     assert answer.out.count("by random-threshold") == len(rows) - 1
     assert table["with_masks"] == []
 
