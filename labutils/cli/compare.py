@@ -20,7 +20,7 @@ from labutils.data import catalog
 from labutils.data.splits import assert_disjoint
 from labutils.data.store import Store
 from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
-from labutils.evaluation.contenders import CONTENDERS, Contender
+from labutils.evaluation.contenders import ROWS, Contender
 from labutils.evaluation.recovery import RIM_PX
 from labutils.evaluation.scores import METRICS
 from labutils.training.callbacks import ProgressBar
@@ -45,6 +45,7 @@ def compare(
     json_file: Path,
     *,
     root: Path | None,
+    rows: str,
     only: Sequence[str],
     seeds: int,
     settings: Mapping[str, Any],
@@ -59,13 +60,14 @@ def compare(
     require(not json_file.is_dir(), f"--json {json_file} is a folder; wanted a file", ConfigError)
     require_writable(json_file.parent, "folder of --json")
     require_own_folder(out, "folder of trainings", LOCK)
+    require_choice("--rows", rows, tuple(ROWS))
     for name in only:
-        require_choice("--only", name, [contender.name for contender in CONTENDERS])
+        require_choice("--only", name, [contender.name for contender in ROWS[rows]])
     require(split != "train", "--split is 'train', which is learned from; wanted a split to score", ConfigError)
     train, test = (catalog.load(data, name, root=root, limit=limit) for name in ("train", split))
     assert_disjoint({"train": train, split: test})
     plan = Plan(train=train, test=test, shared=settings["model"], fit=config, seeds=range(seeds), device=where)
-    chosen, left_out = chosen_contenders(only, train)
+    chosen, left_out = chosen_contenders(ROWS[rows], only, train)
     require_shared(plan.shared, chosen)
     folders = {(c.name, seed): out / f"{c.folder}-{seed}" for seed in plan.seeds for c in chosen}
     for contender in chosen:
@@ -105,13 +107,15 @@ def _run(plan: Plan, chosen: Sequence[Contender], folders: Mapping[tuple[str, in
         run_one(plan, contender_of[name], seed, folder, callbacks=[ProgressBar()])
 
 
-def chosen_contenders(only: Sequence[str], store: Store) -> tuple[list[Contender], dict[str, str]]:
-    """The contenders named, or all that suit the data; and why each of the others does not.
+def chosen_contenders(
+    contenders: Sequence[Contender], only: Sequence[str], store: Store
+) -> tuple[list[Contender], dict[str, str]]:
+    """Those of some contenders that are named, or all that suit the data; and why each of the others does not.
 
     Raises:
         ConfigError: a contender was named that does not suit the data.
     """
-    asked = [contender for contender in CONTENDERS if not only or contender.name in only]
+    asked = [contender for contender in contenders if not only or contender.name in only]
     left_out = {contender.name: why for contender in asked if (why := contender.unsuited(store))}
     if only and left_out:
         name, why = next(iter(left_out.items()))
@@ -149,29 +153,30 @@ def lines(table: Mapping[str, Any]) -> list[str]:
         note = f"  nearer to a rater than to the truth: {lost}" if lost else ""
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
     if own := table.get("raters_among_themselves"):
-        told.append(
-            f"  {'a rater with the consensus of the others':43} {own['mean']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
-        )
+        told.append(f"  {'a rater with the others':34} {_with_bounds(own)}")
     told += [*_spread_lines(table), *_planted_lines(table)]
     if table["with_masks"]:
         told.append(f"{label}, with the raters' masks of the test case")
     for row in table["with_masks"]:
-        score = row["score"]
-        bounds = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
         prior = f"  prior: {row['prior']}" if row["prior"] else ""
-        told.append(f"  {row['name']:34} {score['mean']:.3f}{bounds}{prior}")
+        told.append(f"  {row['name']:34} {_with_bounds(row['score'])}{prior}")
     return told
+
+
+def _with_bounds(score: Mapping[str, Any]) -> str:
+    bounds = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
+    return f"{score['mean']:.3f}{bounds}"
 
 
 def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:
     """How like the raters the answers are that a contender draws, where it draws any."""
-    drawing = [row for row in table["image_only"] if "spread" in row["seeds"][0]]
-    if drawing:
-        yield f"{METRICS['ged2_v'].label}, of {table['samples']} answers drawn: every seed"
-    for row in drawing:
-        means = " ".join(f"{seed['spread']['ged2_v']['mean']:.3f}" for seed in row["seeds"])
-        rule = row["seeds"][0]["spread"]["sampler"]
-        yield f"  {row['name']:34} {means}{'' if rule == 'model' else f'  by {rule}'}"
+    told = {row["name"]: row["seeds"][0].get("spread", {}) for row in table["image_only"]}
+    for metric in (name for name in METRICS if name != "diversity" and any(name in spread for spread in told.values())):
+        yield f"{METRICS[metric].label}, of {table['samples']} answers drawn: every seed"
+        for row in (row for row in table["image_only"] if metric in told[row["name"]]):
+            means = " ".join(f"{seed['spread'][metric]['mean']:.3f}" for seed in row["seeds"])
+            rule = told[row["name"]]["sampler"]
+            yield f"  {row['name']:34} {means}{'' if rule == 'model' else f'  by {rule}'}"
 
 
 def _planted_lines(table: Mapping[str, Any]) -> Iterator[str]:

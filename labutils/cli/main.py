@@ -126,6 +126,9 @@ def compare(
     split: Annotated[str, typer.Option("--split", help="split that is scored")] = "test",
     root: Root = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="trainings of each model")] = 5,
+    rows: Annotated[
+        str, typer.Option("--rows", help="models, or faults: a published network and what each repair of it changes")
+    ] = "models",
     only: Annotated[
         list[str] | None, typer.Option("--only", help="a row's name; give it again for several; all that suit the data")
     ] = None,
@@ -137,6 +140,7 @@ def compare(
     """Train every model that suits the data with several seeds, and score them all against fusing the masks.
 
     All train on the whole split "train" and none is chosen by a score: settings are model.* (of every model) and fit.*.
+    With --rows faults the models are a published network as it is, with each of its faults repaired, and with all.
     """
     from labutils.cli import compare as command
     from labutils.cli.settings import read_tables
@@ -147,6 +151,7 @@ def compare(
         out,
         json_file,
         root=root,
+        rows=rows,
         only=only or (),
         seeds=seeds,
         settings=read_tables(config, assignments or (), command.TABLES),

@@ -33,7 +33,7 @@ from labutils.evaluation.evaluate import Evaluation, evaluate
 from labutils.evaluation.leaderboard import raters_among_themselves
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.recovery import recovered, references
-from labutils.evaluation.scores import METRICS
+from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.metrics.overlap import dice
 from labutils.models.base import Model
 from labutils.models.registry import build, make_config
@@ -87,12 +87,13 @@ def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, 
     """
     config = contender.config(plan.shared, plan.train)
     require_fits(config, plan.test)
+    also = {"also": list(contender.also)} if contender.also else {}
     return {
         "model": contender.model,
         "settings": to_dict(config),
         "fit": to_dict(plan.fit_with(seed)),
         "labels": contender.labels,
-        "scoring": {"samples": plan.samples, "resamples": plan.resamples},
+        "scoring": {"samples": plan.samples, "resamples": plan.resamples, **also},
         "data": {"name": plan.train.card.name, "splits": [describe_store(plan.train), describe_store(plan.test)]},
     }
 
@@ -116,13 +117,13 @@ def run_one(plan: Plan, contender: Contender, seed: int, folder: Path, callbacks
     network = build(contender.model, make_config(contender.model, asked["settings"]), rng_for(seed, "weights"))
     config = plan.fit_with(seed)
     result = fit(network, train, None, config, device=plan.device, run=folder, callbacks=callbacks)
-    scores = _scores(plan, result.network, seed)
+    scores = _scores(plan, contender, result.network, seed)
     passport = make_passport(
         config={name: asked[name] for name in ("model", "settings", "fit", "labels", "scoring")},
         data=[describe_store(train), describe_store(plan.test)],
         seed=seed,
         device=plan.device,
-        definitions=[METRICS[name].id for name in (plan.score, *(SPREAD if "spread" in scores else ()))],
+        definitions=[METRICS[name].id for name in (plan.score, *scores.get("spread", {})) if name in METRICS],
         weights_sha256=content_hash(result.network.state_dict()),
     )
     write_json(folder / SCORES, scores | {"seconds": round(result.seconds, 1), "passport": passport})
@@ -134,7 +135,7 @@ def learned_from(train: Store, labels: str) -> Store:
     return train if labels == RATERS else fused(train, labels)
 
 
-def _scores(plan: Plan, network: Model, seed: int) -> dict[str, Any]:
+def _scores(plan: Plan, contender: Contender, network: Model, seed: int) -> dict[str, Any]:
     clean = "clean" in rules_for(network)
     one = "clean" if clean else "model"
     answer = _evaluate(plan, network, one, 1, [plan.score], seed)
@@ -142,8 +143,11 @@ def _scores(plan: Plan, network: Model, seed: int) -> dict[str, Any]:
     if clean or plan.test.truth is None:
         # a network that draws no raters is given the whole shapes that its probabilities allow
         rule = "model" if clean else "random-threshold"
-        spread = _evaluate(plan, network, rule, plan.samples, list(SPREAD), seed)
-        told["spread"] = {"sampler": rule, **{name: asdict(spread.summary[name]) for name in SPREAD}}
+        metrics = [*SPREAD, *(name for name in contender.also if name in metrics_for(plan.test, faults=True))]
+        spread = _evaluate(plan, network, rule, plan.samples, metrics, seed)
+        told["spread"] = {"sampler": rule, **{name: asdict(spread.summary[name]) for name in metrics}}
+        if contender.also:  # such rows are compared in what they draw, too
+            told["drawn"] = {name: spread.values(name).tolist() for name in metrics}
     if plan.test.truth is not None and plan.test.card.identified:
         told["raters"] = _dice_with_raters(plan, network, one)
     if planted := recovered(network, plan.test, plan.device, samples=plan.samples, seed=seed):
@@ -247,12 +251,22 @@ def _seed_row(plan: Plan, scores: Mapping[tuple[str, int], Any], first: str, nam
         "seconds": told["seconds"],
     }
     if name != first:
-        base, rng = np.array(scores[first, seed]["values"], np.float64), numpy_rng_for(seed, "bootstrap", "difference")
-        row["minus_first"] = asdict(paired_difference(values, base, patients, rng, resamples=plan.resamples))
+        base = scores[first, seed]
+        row["minus_first"] = _minus(plan, seed, told["values"], base["values"])
+        drawn = {m: (told["drawn"][m], base["drawn"][m]) for m in told.get("drawn", {}) if m in base.get("drawn", {})}
+        if drawn:
+            row["spread_minus_first"] = {m: _minus(plan, seed, *values, m) for m, values in drawn.items()}
     row |= {key: told[key] for key in ("spread", "raters", "planted") if key in told}
     if "raters" in told:
         row["settled_on"] = settled_on(row["score"]["mean"], told["raters"])
     return row
+
+
+def _minus(plan: Plan, seed: int, values: Sequence[float], base: Sequence[float], *purpose: str) -> dict[str, Any]:
+    """The mean of values - base, case by case, with its interval over patients; None, an undefined score, is NaN."""
+    first, second = (np.array(scores, np.float64) for scores in (values, base))
+    rng = numpy_rng_for(seed, "bootstrap", "difference", *purpose)
+    return asdict(paired_difference(first, second, plan.test.patients, rng, resamples=plan.resamples))
 
 
 def settled_on(with_truth: float, with_raters: Sequence[float | None]) -> int | None:

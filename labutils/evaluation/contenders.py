@@ -22,6 +22,7 @@ class Contender:
     model: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     labels: str = RATERS  # or a way of `labutils.data.fused`: learn from the fused mask as the only rater
+    also: tuple[str, ...] = ()  # metrics of the answers it draws, besides those of every row
 
     @property
     def folder(self) -> str:
@@ -65,3 +66,24 @@ CONTENDERS = (
     Contender(name="pixel matrices, published loss", model="pixel-cm", settings=PUBLISHED),
     Contender(name="stochastic matrices", model="stochastic-cm"),
 )
+
+AS_PUBLISHED = ("ged2_published", "dice_first")  # what the published code scores by
+REPAIRS: dict[str, dict[str, Any]] = {
+    "probabilities mixed": {"mixed": "probabilities"},
+    "KL once": {"kl_times": 1},
+    "z from image and mask": {"z": "conditional"},
+    "no second term": {"second_term": False},
+    "no third term": {"third_term": False},
+    "a rater for each image": {"drawn": "image"},
+}
+_ALL = {name: value for settings in REPAIRS.values() for name, value in settings.items()}
+_ALL_BUT_THIRD = {name: value for name, value in _ALL.items() if name != "third_term"}  # it holds the classes in place
+FAULTS = (
+    Contender(name="original, as published", model="original-cm", also=AS_PUBLISHED),
+    *(
+        Contender(name=f"original, {says}", model="original-cm", settings=settings, also=AS_PUBLISHED)
+        for says, settings in {**REPAIRS, "all but third term": _ALL_BUT_THIRD, "all repaired": _ALL}.items()
+    ),
+    Contender(name="stochastic matrices", model="stochastic-cm", also=AS_PUBLISHED),
+)
+ROWS = {"models": CONTENDERS, "faults": FAULTS}  # what a comparison can be of; others are compared with the first row

@@ -15,6 +15,7 @@ from labutils.data.store import Store
 from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
 from labutils.metrics.disagreement import (
     dice_max,
+    ged_published_sign,
     ged_squared,
     hungarian_iou,
     ncc,
@@ -51,6 +52,7 @@ class Metric(NamedTuple):
     better: Literal["higher", "lower", "neither"]
     score: Callable[[Answer], Tensor]  # (B,) float
     needs_truth: bool = False
+    published_fault: bool = False  # what published code scores by mistake: in no table that does not ask for it
 
 
 def _dice_with_truth(answer: Answer) -> Tensor:
@@ -65,6 +67,10 @@ def _dice_left_out(answer: Answer) -> Tensor:
         return torch.full((1,), torch.nan, dtype=torch.float64)
     others = majority_of_others(answer.masks, answer.present, answer.probs.shape[2], ties="highest")[0, here]
     return dice(answer.found.expand(len(others), -1, -1), others == answer.label).mean()[None]
+
+
+def _first_with_truth(answer: Answer) -> Tensor:
+    return _dice_with_truth(answer._replace(found=answer.samples[:, 0]))
 
 
 METRICS: dict[str, Metric] = {
@@ -189,12 +195,30 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda a: hausdorff_percentile(a.found, a.consensus, a.spacing),
     ),
+    "ged2_published": Metric(
+        "GED, published sign",
+        "ged-published-sign-v/1",
+        "the squared generalized energy distance with both spreads added, where they must be subtracted: no distance",
+        "neither",
+        lambda a: ged_published_sign(a.samples, a.raters, a.present),
+        published_fault=True,
+    ),
+    "dice_first": Metric(
+        "Dice of one sample, truth",
+        "dice-first-sample-truth/1",
+        "Dice of the first sample with the truth: of one annotator drawn at random, published as the model's",
+        "neither",
+        _first_with_truth,
+        needs_truth=True,
+        published_fault=True,
+    ),
 }
 
 
-def metrics_for(store: Store) -> tuple[str, ...]:
-    """Every metric that a store's cases allow: those of the truth where one is known."""
-    return tuple(name for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth)
+def metrics_for(store: Store, *, faults: bool = False) -> tuple[str, ...]:
+    """Every metric that a store's cases allow: those of the truth where one is known; published faults if asked for."""
+    allowed = {name: metric for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth}
+    return tuple(name for name, metric in allowed.items() if faults or not metric.published_fault)
 
 
 def epoch_ids(goal: Goal) -> list[str]:

@@ -44,18 +44,41 @@ def ged_squared(samples: Tensor, raters: Tensor, present: Tensor | None = None, 
         -E[d(Y,Y')]/R, below 0.
         Source: Szekely and Rizzo 2013; Kohl et al. 2018 (arXiv 1806.05034), where the V-statistic is reported.
     """
+    cross, within = _distances(samples, raters, present, estimator)
+    return 2 * cross - within
+
+
+def ged_published_sign(samples: Tensor, raters: Tensor, present: Tensor | None = None, estimator: str = "V") -> Tensor:
+    r"""The energy distance with a wrong sign, :math:`2E[d(S,Y)] + E[d(S,S')] + E[d(Y,Y')]`: not a distance.
+
+    It stands in the code published with the stochastic confusion-matrix network, where lower is taken for better. The
+    spreads are added where they must be subtracted, so that samples that differ as the raters do are charged for it,
+    and one and the same answer, where it is no farther from the raters, scores better than the raters themselves. It
+    is here to show what that hides; `ged_squared` is the distance, of which arguments and errors are the same.
+
+    Returns:
+        float64 (B,), no unit, 0 (all masks equal) to 4; it says nothing of how good samples are.
+    Notes:
+        Only the sign is the published one. That code also leaves self-pairs out, as the estimator ``"U"`` does, and
+        takes two empty masks for entirely different.
+    """
+    cross, within = _distances(samples, raters, present, estimator)
+    return 2 * cross + within
+
+
+def _distances(samples: Tensor, raters: Tensor, present: Tensor | None, estimator: str) -> tuple[Tensor, Tensor]:
+    """E[d(S,Y)] and E[d(S,S')] + E[d(Y,Y')] of each case, float64 (B,); errors as `ged_squared`."""
     require_choice("estimator", estimator, ESTIMATORS, InputError)
     who = check_against_raters(samples, raters, present)
     count = samples.shape[1]
     require(estimator == "V" or count > 1, 'estimator "U" leaves self-pairs out, and there is only one sample')
-    rows = []
+    across, inside = [], []
     for case_samples, case_raters, here in zip(samples, raters, who, strict=True):
         together = torch.cat([case_samples, case_raters[here]])[None]
         distance = 1 - self_iou(together)[0]
-        cross = distance[:count, count:].mean()
-        within = _mean_pair(distance[:count, :count], estimator) + _mean_pair(distance[count:, count:], estimator)
-        rows.append(2 * cross - within)
-    return torch.stack(rows)
+        across.append(distance[:count, count:].mean())
+        inside.append(_mean_pair(distance[:count, :count], estimator) + _mean_pair(distance[count:, count:], estimator))
+    return torch.stack(across), torch.stack(inside)
 
 
 def sample_diversity(samples: Tensor, estimator: str = "V") -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from labutils.core.checks import require
 from labutils.core.types import Batch
 
 
@@ -49,6 +50,11 @@ class Model(nn.Module, ABC):
         """A NamedTuple from a pass through every stage, for a drawing; networks with parts that only training uses
         run them here as well."""
         return self(image)
+
+    def require_classes(self, masks: Tensor) -> None:
+        """Refuse masks that hold a class the network does not have."""
+        top = int(masks.max()) if masks.numel() else 0
+        require(top < self.config.classes, f"masks hold class {top}; the network has {self.config.classes} classes")
 
     @abstractmethod
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:

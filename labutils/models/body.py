@@ -67,8 +67,3 @@ class BodyModel(Model):
         for block, skip in zip(reversed(self.up), reversed(skips), strict=True):
             x = block(torch.cat([skip, functional.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
         return x[..., :height, :width]
-
-    def require_classes(self, masks: Tensor) -> None:
-        """Refuse masks that hold a class the network does not have."""
-        top = int(masks.max()) if masks.numel() else 0
-        require(top < self.config.classes, f"masks hold class {top}; the network has {self.config.classes} classes")

@@ -84,6 +84,13 @@ class ConfusionTerms(NamedTuple):
     trace: Tensor  # mean diagonal of the matrices
 
 
+class Annotators(NamedTuple):
+    """What some annotators make of some images."""
+
+    matrices: Tensor  # float32 (B, S, K, K, H, W), each column sums to 1
+    probs: Tensor  # float32 (B, S, K, H, W), of what they say, summing to 1 over K
+
+
 def identity_logits(classes: int, diagonal: float) -> Tensor:
     """Logits (K, K) whose softmax over rows has `diagonal` on the diagonal and equal chances beside it."""
     beside = math.log((1 - diagonal) / (classes - 1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from labutils.losses import kl_normal
 
+Anneal = Literal["none", "linear", "cyclic"]
 LOG_SIGMA = 4.0  # log standard deviations stay within this of 0
 
 
@@ -56,6 +57,13 @@ class Mixture(NamedTuple):
         return Gaussian(mean, 0.5 * torch.log(square))
 
 
+class Latents(NamedTuple):
+    """What is believed of z for each of N masks: each present rater's of each case, in that order."""
+
+    prior: Gaussian  # (N, Z), before the mask was seen; of a mixture, the normal with its moments
+    posterior: Gaussian  # (N, Z), after
+
+
 def size(latent: int, components: int) -> int:
     """How many numbers say a belief about Z latent numbers with M components."""
     return 2 * latent if components == 1 else components * (2 * latent + 1)
@@ -84,3 +92,32 @@ def divergence(posterior: Gaussian, prior: Gaussian | Mixture, z: Tensor) -> Ten
     if isinstance(prior, Gaussian):
         return kl_normal(*posterior, *prior).sum(dim=1)
     return posterior.log_density(z) - prior.log_density(z)
+
+
+class Annealed(Protocol):
+    """Settings that say how the weight of a KL comes to its value."""
+
+    @property
+    def beta(self) -> float:
+        """The weight it comes to."""
+
+    @property
+    def anneal(self) -> Anneal:
+        """How."""
+
+    @property
+    def ramp(self) -> int:
+        """Steps of one rise."""
+
+
+def kl_weight(config: Annealed, step: int) -> float:
+    """Weight of the KL at a step counted from the end of the warm-up, 0 to ``config.beta``.
+
+    "linear" rises over ``config.ramp`` steps and stays; "cyclic" rises so and stays as long again, five times over
+    (Fu et al. 2019), and then stays.
+    """
+    if config.anneal == "none":
+        return config.beta
+    if config.anneal == "cyclic" and step < 10 * config.ramp:
+        step %= 2 * config.ramp
+    return config.beta * min(1.0, step / config.ramp)

@@ -12,6 +12,7 @@ from labutils.core.config import from_dict
 from labutils.models.base import Model
 from labutils.models.blocks import initialize
 from labutils.models.global_cm import GlobalCM, GlobalCMConfig
+from labutils.models.original_cm import OriginalCM, OriginalCMConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
 from labutils.models.stochastic_cm import StochasticCM, StochasticCMConfig
 from labutils.models.unet import UNet, UNetConfig
@@ -29,6 +30,7 @@ MODELS: dict[str, Entry] = {
     "global-cm": Entry(GlobalCMConfig, GlobalCM),
     "pixel-cm": Entry(PixelCMConfig, PixelCM),
     "stochastic-cm": Entry(StochasticCMConfig, StochasticCM),
+    "original-cm": Entry(OriginalCMConfig, OriginalCM),
 }
 
 

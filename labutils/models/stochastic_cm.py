@@ -24,7 +24,7 @@ Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z); l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,16 @@ from labutils.core.checks import ConfigError, require, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import ConvBlock, NearZeroConv
-from labutils.models.confusion import CleanHeadModel, ConfusionConfig, clean_term, identity_logits, mean_diagonal, said
-from labutils.models.latents import Gaussian, Mixture, belief, divergence, normal, size
+from labutils.models.confusion import (
+    Annotators,
+    CleanHeadModel,
+    ConfusionConfig,
+    clean_term,
+    identity_logits,
+    mean_diagonal,
+    said,
+)
+from labutils.models.latents import Anneal, Gaussian, Latents, Mixture, belief, divergence, kl_weight, normal, size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,7 @@ class StochasticCMConfig(ConfusionConfig):
     latent: int = 6  # Z
     components: int = 4  # normal distributions that the prior mixes; 1: one, as published
     beta: float = 1.0  # weight of the KL, in nats a nat
-    anneal: Literal["none", "linear", "cyclic"] = "linear"  # how the KL's weight comes to `beta`
+    anneal: Anneal = "linear"  # how the KL's weight comes to `beta`
     ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
     coder_width: int = 24  # channels of prior, posterior and decoder
 
@@ -72,13 +80,6 @@ class StochasticCMWhole(NamedTuple):
     log_matrices: Tensor  # (B, 1, K, K, H, W)
     proposed: Tensor  # (B, numbers), of p(z | x)
     recognized: Tensor  # (B, 2 Z), of q(z | x, y)
-
-
-class StochasticCMLatents(NamedTuple):
-    """What is believed of z for each of N masks: each present rater's of each case, in that order."""
-
-    prior: Gaussian  # (N, Z), before the mask was seen; of a mixture, the normal with its moments
-    posterior: Gaussian  # (N, Z), after
 
 
 class StochasticCMTerms(NamedTuple):
@@ -199,7 +200,7 @@ class StochasticCM(CleanHeadModel):
         features = self.features(image)
         return self._annotators(features, self._draw(features, n, rng)).probs
 
-    def latents(self, batch: Batch) -> StochasticCMLatents:
+    def latents(self, batch: Batch) -> Latents:
         """Prior and posterior for every present mask of a batch.
 
         Raises:
@@ -210,7 +211,7 @@ class StochasticCM(CleanHeadModel):
         features, who = self.features(batch.image)[case], rater if self.config.raters else None
         label = batch.masks[case, rater][:, None]
         prior, posterior = self._beliefs(features, label, who)
-        return StochasticCMLatents(prior if isinstance(prior, Gaussian) else prior.moments(), posterior)
+        return Latents(prior if isinstance(prior, Gaussian) else prior.moments(), posterior)
 
     def _beliefs(self, features: Tensor, label: Tensor, who: Tensor | None) -> tuple[Gaussian | Mixture, Gaussian]:
         """Prior and posterior of the masks `label` (B, 1, H, W)."""
@@ -274,23 +275,3 @@ class StochasticCM(CleanHeadModel):
 
     def _rater(self, batch: int, rater: int, device: torch.device) -> Tensor | None:
         return torch.full((batch,), rater, device=device) if self.config.raters else None
-
-
-class Annotators(NamedTuple):
-    """What some annotators make of some images."""
-
-    matrices: Tensor  # float32 (B, S, K, K, H, W), each column sums to 1
-    probs: Tensor  # float32 (B, S, K, H, W), of what they say, summing to 1 over K
-
-
-def kl_weight(config: StochasticCMConfig, step: int) -> float:
-    """Weight of the KL at a step counted from the end of the warm-up, 0 to ``config.beta``.
-
-    "linear" rises over ``config.ramp`` steps and stays; "cyclic" rises so and stays as long again, five times over
-    (Fu et al. 2019), and then stays.
-    """
-    if config.anneal == "none":
-        return config.beta
-    if config.anneal == "cyclic" and step < 10 * config.ramp:
-        step %= 2 * config.ramp
-    return config.beta * min(1.0, step / config.ramp)

@@ -6,18 +6,20 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from labutils.core.checks import InputError, require_choice
+from labutils.core.checks import InputError, require, require_choice
 from labutils.data.cards import require_identified
 from labutils.data.store import Store
 from labutils.models.registry import MODELS, make_config
 
 
 def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
-    """The configuration of a model for this data: channels, classes and identified raters follow the data unless set.
+    """The configuration of a model for this data: what its settings share with the data follows them unless set.
+
+    These are channels, classes, identified raters, and the size of images for a network that is built for one.
 
     Raises:
         ConfigError: no such model or setting.
-        InputError: channels, classes or raters were set to what the data do not have, or the model follows single
+        InputError: channels, classes, raters or size were set to what the data do not have, or the model follows single
             raters, by its kind or as set, and those of the data are exchangeable.
     """
     require_choice("model", name, tuple(MODELS))
@@ -25,7 +27,8 @@ def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
     raters = store.masks.shape[1] if store.card.identified else 0
     if getattr(MODELS[name].config, "per_rater", False) or settings.get("raters"):
         require_identified(store.card, f"{name}, which follows single raters,")
-    of_data = {"channels": store.image.shape[1], "classes": store.card.classes, "raters": raters}
+    size = store.image.shape[-2:]
+    of_data = {"channels": store.image.shape[1], "classes": store.card.classes, "raters": raters, "size_px": size}
     config = make_config(name, {key: value for key, value in of_data.items() if key in fields} | dict(settings))
     require_fits(config, store)
     return config
@@ -33,6 +36,8 @@ def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
 
 def require_fits(config: Any, store: Store) -> None:
     """Refuse data with other channels or classes than the network's, or other raters where it follows single ones.
+
+    Likewise images of another size where it is built for one.
 
     Raises:
         InputError: they differ.
@@ -45,3 +50,7 @@ def require_fits(config: Any, store: Store) -> None:
         wanted: int = getattr(config, name, there)
         if wanted != there:
             raise InputError(f"the network has {wanted} {name} and {where} has {there}; wanted them equal")
+    there_is = tuple(store.image.shape[-2:])
+    built_for = getattr(config, "size_px", there_is)
+    fits = built_for == there_is
+    require(fits, f"the network is built for images of {built_for} pixels and those of {where} have {there_is}")

@@ -6,7 +6,7 @@ import pytest
 
 from labutils.cli import compare as command
 from labutils.core.files import only_one
-from labutils.evaluation.contenders import CONTENDERS
+from labutils.evaluation.contenders import CONTENDERS, FAULTS
 from tests.cli.asking import SMALL, ask, files_below, refused
 
 ONE_EPOCH = ("--set", "fit.epochs=1")
@@ -155,7 +155,8 @@ def test_exchangeable_raters_get_the_rows_that_suit_them_and_the_others_are_name
     assert not set(rows) & set(table["left_out"])
     for name in table["left_out"]:
         assert f"note: {name} is left out: it follows single raters, and those of 'lidc-crops'" in answer.out
-    assert "Dice, image only: median, worst, every seed" in answer.out
+    assert "Dice, one left out, image only: median, worst, every seed" in answer.out
+    assert f"  {'a rater with the others':34} {table['raters_among_themselves']['mean']:.3f}" in answer.out
     assert answer.out.count("by random-threshold") == len(rows) - 1
     assert table["with_masks"] == []
 
@@ -172,6 +173,18 @@ def test_a_truth_that_is_not_identified_is_noted_once(tmp_path):
     assert [f"note: {note}" for note in json.loads((tmp_path / "table.json").read_text())["notes"]] == notes
 
 
+def test_the_rows_of_faults_are_trained_and_every_score_of_what_they_draw_is_shown(tmp_path):
+    words = ("--rows", "faults", "--only", FAULTS[0].name, "--only", FAULTS[-1].name, *ONE_EPOCH)
+    answer = ask(*planted("--out", tmp_path / "runs", "--json", tmp_path / "table.json", *words))
+    assert answer.code == 0, answer
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert [row["name"] for row in table["image_only"]] == ["original, as published", "stochastic matrices"]
+    for metric, label in (("ged2_v", "GED², V"), ("ged2_published", "GED, published sign")):
+        told = answer.out.split(f"{label}, of 16 answers drawn: every seed\n")[1].splitlines()
+        for row, line in zip(table["image_only"], told, strict=False):
+            assert line == f"  {row['name']:34} {row['seeds'][0]['spread'][metric]['mean']:.3f}"
+
+
 def test_what_has_no_interval_is_shown_without():
     row = {"name": "staple", "prior": "", "score": {"mean": 0.5, "low": None, "high": None}}
     table = {"score": {"name": "dice_truth"}, "image_only": [], "with_masks": [row]}
@@ -186,6 +199,8 @@ def test_seeds_nearer_to_a_rater_are_counted():
 
 
 REFUSALS = {
+    "unknown rows": (["--rows", "nothing"], "--rows is 'nothing'; wanted one of 'models', 'faults'"),
+    "row of the others": (["--rows", "faults", "--only", "global matrices"], "wanted one of 'original, as published'"),
     "unknown row": (["--only", "nobody"], "--only is 'nobody'; wanted one of 'U-Net, vote fraction'"),
     "row that does not suit": (["--only", "global matrices"], "--only 'global matrices' cannot learn from lidc-crops"),
     "unknown dataset": (["--data", "lidc"], "dataset is 'lidc'"),

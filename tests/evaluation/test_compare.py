@@ -12,10 +12,19 @@ from labutils.core.files import write_json
 from labutils.core.runtime import rng_for
 from labutils.data.fused import WAYS
 from labutils.evaluation import compare
-from labutils.evaluation.compare import Plan, fusion_rows, learned_from, make_comparison, run_one, settled_on
+from labutils.evaluation.compare import (
+    Plan,
+    describe_training,
+    fusion_rows,
+    learned_from,
+    make_comparison,
+    run_one,
+    settled_on,
+)
 from labutils.evaluation.contenders import Contender
 from labutils.evaluation.evaluate import leave_one_rater_out
 from labutils.evaluation.passport import check_passport
+from labutils.metrics.disagreement import rater_diversity
 from labutils.models.registry import build
 from labutils.training.checkpoint import load_trained
 from labutils.training.fit import Callback
@@ -26,6 +35,9 @@ UNET = Contender(name="U-Net", model="unet", settings={"target": "soft"})
 FUSED = Contender(name="fused", model="unet", labels="staple-pooled")
 GLOBAL = Contender(name="global", model="global-cm")
 STOCHASTIC = Contender(name="stochastic", model="stochastic-cm")
+ALSO = ("ged2_published", "dice_first")
+ORIGINAL = Contender(name="original", model="original-cm", also=ALSO)
+REPAIRED = Contender(name="repaired", model="original-cm", settings={"mixed": "probabilities"}, also=ALSO)
 
 
 def store(split, *, identified=True, truth=True, classes=2, cases=8):
@@ -97,6 +109,46 @@ def test_a_row_s_scores_are_those_of_the_weights_in_its_folder(trained):
     assert seed["settled_on"] != 0
 
 
+def test_a_row_can_be_scored_by_what_was_published_too(tmp_path):
+    """The wrong sign by hand: the right score, and twice the spread of samples and raters; and what rows differ by."""
+    plan = plan_of()
+    first, second = (row["seeds"][0] for row in compared(plan, [ORIGINAL, REPAIRED], tmp_path)["image_only"])
+    raters = torch.from_numpy(plan.test.masks > 0)
+    for told in (first, second):
+        spread = told["spread"]
+        assert set(spread) == {"sampler", "ged2_v", "diversity", *ALSO}
+        both = spread["diversity"]["mean"] + rater_diversity(raters).mean().item()
+        assert spread["ged2_published"]["mean"] == pytest.approx(spread["ged2_v"]["mean"] + 2 * both, abs=1e-5)
+        assert spread["dice_first"]["low"] <= spread["dice_first"]["mean"] <= spread["dice_first"]["high"]
+        assert spread["dice_first"]["mean"] != told["score"]["mean"]
+    assert "spread_minus_first" not in first
+    for metric, gap in second["spread_minus_first"].items():
+        assert gap["mean"] == pytest.approx(
+            second["spread"][metric]["mean"] - first["spread"][metric]["mean"], abs=2e-6
+        )
+        assert gap["low"] <= gap["mean"] <= gap["high"]
+    assert set(second["spread_minus_first"]) == {"ged2_v", "diversity", *ALSO}
+
+
+def test_scores_of_the_truth_are_left_out_where_none_is_known(tmp_path):
+    plan = plan_of(identified=False, truth=False)
+    table = compared(plan, [ORIGINAL], tmp_path)
+    assert set(table["image_only"][0]["seeds"][0]["spread"]) == {"sampler", "ged2_v", "diversity", "ged2_published"}
+    assert "ged-published-sign-v/1" in table["image_only"][0]["passport"]["definitions"]
+
+
+def test_a_training_is_described_by_other_scores_only_where_it_has_them(tmp_path):
+    """So that folders of trainings made before there were any are still those of their rows."""
+    plan = plan_of()
+    told = describe_training(plan, STOCHASTIC, 0)
+    assert set(told) == {"model", "settings", "fit", "labels", "scoring", "data"}
+    assert told["scoring"] == {"samples": 3, "resamples": 20}
+    assert "size_px" not in told["settings"]
+    told = describe_training(plan, ORIGINAL, 0)
+    assert told["scoring"] == {"samples": 3, "resamples": 20, "also": list(ALSO)}
+    assert told["settings"]["size_px"] == [16, 16]
+
+
 def test_passports_say_what_was_learned_from_and_scored(trained):
     plan, _, table = trained
     for row in table["image_only"]:
@@ -123,7 +175,7 @@ class Stop(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("contender", [FUSED, GLOBAL, STOCHASTIC], ids=lambda contender: contender.name)
+@pytest.mark.parametrize("contender", [FUSED, GLOBAL, STOCHASTIC, ORIGINAL], ids=lambda contender: contender.name)
 @pytest.mark.parametrize("when", ["training", "scoring"])
 def test_a_killed_training_ends_with_the_same_bits(contender, when, tmp_path, monkeypatch):
     def stop(*_):

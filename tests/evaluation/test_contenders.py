@@ -1,11 +1,12 @@
 """Which rows suit which data, and what settings they train with."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from labutils.core.checks import ConfigError
-from labutils.evaluation.contenders import CONTENDERS, Contender
+from labutils.evaluation.contenders import CONTENDERS, FAULTS, ROWS, Contender
+from labutils.models.original_cm import OriginalCMConfig
 from tests.discs import disc_store
 
 STORE = disc_store(2)
@@ -13,12 +14,17 @@ NAMED = replace(STORE, card=replace(STORE.card, identified=True))
 EXCHANGEABLE = replace(STORE, card=replace(STORE.card, identified=False))
 
 
-def test_rows_and_their_folders_have_names_of_their_own():
-    assert len({contender.name for contender in CONTENDERS}) == len({contender.folder for contender in CONTENDERS})
+@pytest.mark.parametrize("group", ROWS)
+def test_rows_and_their_folders_have_names_of_their_own(group):
+    names, folders = ({getattr(contender, what) for contender in ROWS[group]} for what in ("name", "folder"))
+    assert len(names) == len(folders) == len(ROWS[group])
+
+
+def test_a_folder_s_name_by_hand():
     assert Contender(name="U-Net, pooled (1)", model="unet").folder == "u-net-pooled-1"
 
 
-@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.folder)
+@pytest.mark.parametrize("contender", [*CONTENDERS, *FAULTS], ids=lambda contender: contender.folder)
 def test_a_row_that_suits_the_data_can_be_configured_for_them(contender):
     assert contender.unsuited(NAMED) == ""
     assert contender.config({"width": 4}, NAMED).width == 4
@@ -43,3 +49,18 @@ def test_a_row_takes_the_shared_settings_that_its_model_has_and_keeps_its_own():
     assert (unet.width, unet.target) == (4, "soft")
     with pytest.raises(ConfigError, match="model has no setting 'depth'"):
         Contender(name="u", model="unet", settings={"depth": 1}).config({}, NAMED)
+
+
+def test_rows_of_faults_go_from_the_published_network_one_repair_at_a_time_to_all_of_them():
+    """And to ours; each repair is another setting, and all rows are scored by what was published as well."""
+    published, *repaired, anchored, everything, ours = FAULTS
+    default, changed = OriginalCMConfig(), []
+    assert published.settings == {}
+    for row in repaired:
+        config = row.config({}, NAMED)
+        changed += [f.name for f in fields(config) if getattr(config, f.name) != getattr(default, f.name)]
+    wanted = ["mixed", "kl_times", "z", "second_term", "third_term", "drawn"]
+    assert [name for name in changed if name != "size_px"] == wanted == list(everything.settings)
+    assert everything.settings == {name: row.settings[name] for name, row in zip(wanted, repaired, strict=True)}
+    assert anchored.config({}, NAMED) == replace(everything.config({}, NAMED), third_term=True)
+    assert (ours.model, {row.also for row in FAULTS}) == ("stochastic-cm", {("ged2_published", "dice_first")})

@@ -34,6 +34,16 @@ def test_every_metric_is_scored_with_its_definition():
     assert json.loads(json.dumps(table, allow_nan=False)) == table
 
 
+def test_published_faults_are_scored_only_where_they_are_asked_for():
+    known, unknown = replace(STORE, truth=STORE.masks[:, 0].copy()), replace(STORE, truth=None)
+    assert set(metrics_for(known, faults=True)) - set(metrics_for(known)) == {"ged2_published", "dice_first"}
+    assert set(metrics_for(unknown, faults=True)) - set(metrics_for(unknown)) == {"ged2_published"}
+    one = evaluate(draws.oracle_sampler(2), known, samples=1, metrics=["dice_first", "dice_truth"])
+    assert one.values("dice_first").tolist() == one.values("dice_truth").tolist()
+    many = evaluate(draws.oracle_sampler(2), known, samples=8, metrics=["dice_first", "dice_truth"])
+    assert many.values("dice_first").tolist() != many.values("dice_truth").tolist()
+
+
 def test_the_truth_is_scored_where_it_is_known():
     known, unknown = replace(STORE, truth=STORE.masks[:, 0].copy()), replace(STORE, truth=None)
     assert set(metrics_for(known)) - set(metrics_for(unknown)) == {"dice_truth"}

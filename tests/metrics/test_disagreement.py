@@ -14,7 +14,15 @@ from torch.profiler import ProfilerActivity, profile
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.metrics import disagreement
-from labutils.metrics.disagreement import dice_max, ged_squared, hungarian_iou, ncc, rater_diversity, sample_diversity
+from labutils.metrics.disagreement import (
+    dice_max,
+    ged_published_sign,
+    ged_squared,
+    hungarian_iou,
+    ncc,
+    rater_diversity,
+    sample_diversity,
+)
 
 
 def draw(seed, shape, share=0.5):
@@ -52,6 +60,27 @@ def test_blank_predictor_by_hand(seen, ged, matched):
     assert ged_squared(blank, raters).item() == pytest.approx(ged, abs=1e-12)
     assert hungarian_iou(blank, raters).item() == pytest.approx(matched, abs=1e-12)
     assert dice_max(blank, raters).item() == pytest.approx(1 - seen / 4)
+
+
+@pytest.mark.parametrize(("estimator", "perfect", "collapsed"), [("V", 2.0, 1.5), ("U", 3.0, 2.0)])
+def test_with_the_published_sign_a_perfect_sampler_scores_worse_than_a_collapsed_one(estimator, perfect, collapsed):
+    """Two raters whose masks share nothing: d(S,Y) is 1/2 for both samplers, and so is V's E[d(Y,Y')], 1 for U.
+
+    Samples that are the raters' masks spread as the raters do, and one mask given twice does not spread.
+    """
+    left, right = torch.tensor([[[1, 1, 0, 0]]]).bool(), torch.tensor([[[0, 0, 1, 1]]]).bool()
+    both, one = torch.stack([left, right], 1), torch.stack([left, left], 1)
+    assert ged_published_sign(both, both, estimator=estimator).item() == pytest.approx(perfect)
+    assert ged_published_sign(one, both, estimator=estimator).item() == pytest.approx(collapsed)
+    assert ged_squared(both, both, estimator=estimator) < ged_squared(one, both, estimator=estimator)
+
+
+def test_the_published_sign_adds_what_is_to_be_subtracted():
+    samples, raters = draw(0, (3, 5, 6, 6)), draw(1, (3, 4, 6, 6))
+    present = torch.tensor([[True] * 4, [True, False, True, True], [False, True, False, False]])
+    spread = sample_diversity(samples) + rater_diversity(raters, present)
+    published = ged_published_sign(samples, raters, present)
+    assert torch.allclose(published, ged_squared(samples, raters, present) + 2 * spread)
 
 
 def test_two_samples_two_raters_by_hand():

@@ -12,10 +12,12 @@ from labutils.models.base import Model
 from labutils.models.registry import MODELS, build, make_config
 from labutils.models.unet import UNetOutput
 from labutils.viz.architecture import architecture
+from tests.models.sizes import pairs, sized
 
 SMALL = {name: {"width": 4, "levels": 2} for name in MODELS}
 OTHER = {name: {"width": 6, "levels": 4} for name in MODELS}
-VIEWS = [(settings, shape) for settings in (SMALL, OTHER) for shape in ((1, 16, 16), (1, 13, 29), (1, 1, 1))]
+SHAPES = ((1, 16, 16), (1, 13, 29), (1, 1, 1))
+VIEWS = [(name, settings, shape) for settings in (SMALL, OTHER) for name, shape in pairs(SHAPES)]
 
 
 class Toy(Model):
@@ -69,18 +71,17 @@ class Pairs(Toy):
         self.last = nn.AdaptiveMaxPool2d(2, return_indices=True)
 
 
-def make(name, settings):
-    return build(name, make_config(name, settings[name]), rng_for(0, "weights"))
+def make(name, settings, height=16, width=16):
+    return build(name, make_config(name, sized(name, settings[name], height, width)), rng_for(0, "weights"))
 
 
 def test_every_model_is_drawn_here():
     assert set(SMALL) == set(OTHER) == set(MODELS)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("settings", "shape"), VIEWS)
+@pytest.mark.parametrize(("name", "settings", "shape"), VIEWS)
 def test_every_number_is_what_a_real_run_gives(name, settings, shape):
-    network = make(name, settings).eval()
+    network = make(name, settings, *shape[1:]).eval()
     seen = {}
     for part, module in network.named_modules():
         module.register_forward_hook(lambda _m, _i, out, part=part: seen.update({part: out}))

@@ -6,6 +6,7 @@ import torch
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.registry import MODELS, build, make_config, name_of
+from tests.models.sizes import pairs, sized
 
 BODY = {"width": 4, "levels": 2}
 SMALL = {
@@ -13,12 +14,13 @@ SMALL = {
     "global-cm": BODY | {"raters": 3, "warm_up": 0},
     "pixel-cm": BODY | {"raters": 3, "warm_up": 0},
     "stochastic-cm": BODY | {"raters": 3, "warm_up": 0, "anneal": "none"},
+    "original-cm": BODY | {"latent": 16, "anneal": "none"},
 }
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
 
-def make(name, seed=0):
-    return build(name, make_config(name, SMALL[name]), rng_for(seed, "weights"))
+def make(name, seed=0, height=8, width=8):
+    return build(name, make_config(name, sized(name, SMALL[name], height, width)), rng_for(seed, "weights"))
 
 
 def make_batch(cases=2, raters=3, height=8, width=8):
@@ -34,11 +36,10 @@ def test_every_model_is_tested():
     assert set(SMALL) == set(MODELS)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("name", "size"), pairs(SIZES))
 def test_samples_are_probabilities_of_the_image_size(name, size):
     cases, height, width = size
-    model = make(name).eval()
+    model = make(name, height=height, width=width).eval()
     image = make_batch(cases, height=height, width=width).image
     with torch.no_grad():
         probs = model.sample(image, 3, rng_for(0, "draw"))

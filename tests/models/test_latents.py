@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from labutils.core.runtime import rng_for
-from labutils.models.latents import LOG_SIGMA, Gaussian, Mixture, belief, divergence, normal, size
+from labutils.models.latents import LOG_SIGMA, Gaussian, Mixture, belief, divergence, kl_weight, normal, size
+from labutils.models.registry import make_config
 
 
 def gaussian(mean, sigma, rows=1):
@@ -73,3 +74,17 @@ def test_a_belief_is_read_from_as_many_numbers_as_it_needs(components, numbers):
 def test_deviations_are_bounded():
     assert normal(torch.tensor([[0.0, 1e6]])).log_sigma.item() == pytest.approx(LOG_SIGMA)
     assert normal(torch.tensor([[0.0, 0.1]])).log_sigma.item() == pytest.approx(0.1, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["stochastic-cm", "original-cm"])
+@pytest.mark.parametrize(
+    ("anneal", "wanted"),
+    [
+        ("none", {0: 2.0, 5: 2.0}),
+        ("linear", {0: 0.0, 5: 1.0, 10: 2.0, 1000: 2.0}),
+        ("cyclic", {0: 0.0, 5: 1.0, 10: 2.0, 19: 2.0, 20: 0.0, 25: 1.0, 99: 2.0, 100: 2.0, 1000: 2.0}),
+    ],
+)
+def test_the_weight_of_the_divergence_by_hand(name, anneal, wanted):
+    config = make_config(name, {"anneal": anneal, "beta": 2.0, "ramp": 10})
+    assert {step: kl_weight(config, step) for step in wanted} == pytest.approx(wanted)

@@ -8,7 +8,6 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.latents import Gaussian, Mixture, belief
 from labutils.models.registry import build, make_config
-from labutils.models.stochastic_cm import kl_weight
 
 SMALL = {"width": 4, "levels": 2, "warm_up": 0, "latent": 3, "anneal": "none"}
 IMAGE = torch.rand(2, 1, 7, 5, generator=rng_for(0, "image"))
@@ -16,19 +15,6 @@ IMAGE = torch.rand(2, 1, 7, 5, generator=rng_for(0, "image"))
 
 def make(**settings):
     return build("stochastic-cm", make_config("stochastic-cm", SMALL | settings), rng_for(0, "weights")).eval()
-
-
-@pytest.mark.parametrize(
-    ("anneal", "wanted"),
-    [
-        ("none", {0: 2.0, 5: 2.0}),
-        ("linear", {0: 0.0, 5: 1.0, 10: 2.0, 1000: 2.0}),
-        ("cyclic", {0: 0.0, 5: 1.0, 10: 2.0, 19: 2.0, 20: 0.0, 25: 1.0, 99: 2.0, 100: 2.0, 1000: 2.0}),
-    ],
-)
-def test_the_weight_of_the_divergence_by_hand(anneal, wanted):
-    config = make_config("stochastic-cm", {"anneal": anneal, "beta": 2.0, "ramp": 10})
-    assert {step: kl_weight(config, step) for step in wanted} == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

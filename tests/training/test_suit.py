@@ -59,3 +59,11 @@ def test_other_raters_than_the_network_s_are_refused(name):
 def test_images_alone_have_no_raters_to_differ_in():
     config, store = model_config("global-cm", {}, store_of(True)), store_of(True, raters=2)
     require_fits(config, replace(store, masks=store.masks * 0, present=store.present & False))
+
+
+def test_a_network_built_for_one_size_of_image_takes_it_from_the_data():
+    assert model_config("original-cm", {}, disc_store(2)).size_px == (16, 16)
+    with pytest.raises(
+        InputError, match=r"built for images of \(28, 28\) pixels and those of discs/train have \(16, 16\)"
+    ):
+        model_config("original-cm", {"size_px": [28, 28]}, disc_store(2))
