@@ -9,8 +9,11 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from labutils.core.checks import require, require_same_shape, require_shape
+
+BETTER = 0.05  # share of labels by which any rater is taken to do better than chance
 
 
 def cross_entropy_mean(logits: Tensor, target: Tensor) -> Tensor:
@@ -119,6 +122,55 @@ def coin_length_mean(
     Raises:
         InputError: the shapes differ.
     """
+    errors, cases = _coin_errors(probs, masks, present, identified)
+    others, chance = probs.shape[1] - 1, _chance(probs.shape[1], least)
+    coin = errors.clamp(least, chance)
+    length = torch.special.entr(coin) + torch.special.entr(1 - coin) + coin * math.log(others)
+    surest = math.log(others * (1 - least) / least)
+    length = length - surest * torch.relu(least - errors) + torch.relu(errors - chance)
+    return (length * cases).sum() / cases.sum()
+
+
+def coin_vote(probs: Tensor, masks: Tensor, present: Tensor, *, identified: bool = True, least: float = 0.1) -> Tensor:
+    r"""What raters who err like coins say of each pixel together: the posterior of the class, all alike before.
+
+    The logarithm of the odds that a rater's label is right is :math:`\log[(K - 1)(1 - e_r)/e_r]`, the slope of
+    `coin_length_mean`; a class has as posterior the softmax of the weights of those who named it. The errors are those
+    the probabilities tell, so that a network which learns the vote, and measures errors anew, goes down that length as
+    expectation-maximization does (one coin a rater: Dawid and Skene 1979 with two parameters fewer). A cross-entropy to
+    it has a slope where the network is sure and wrong; the length itself has none there.
+
+    Args:
+        probs: as for `coin_length_mean`; no gradient flows back to them.
+        masks: likewise.
+        present: likewise.
+        identified: likewise.
+        least: likewise. Everybody is taken to be right a little more often than by chance, by `BETTER`, or an answer
+            that contradicts everybody would silence them all.
+    Returns:
+        float32 (B, K, H, W), summing to 1 over K.
+    Raises:
+        InputError: the shapes differ.
+    """
+    classes, chance = probs.shape[1], _chance(probs.shape[1], least)
+    errors, _ = _coin_errors(probs.detach(), masks, present, identified)
+    coin = errors.clamp(least, max(least, chance - BETTER))
+    weights = torch.log((classes - 1) * (1 - coin) / coin) * present
+    named = functional.one_hot(masks.long(), classes).to(weights.dtype)  # (B, R, H, W, K)
+    return torch.softmax(torch.einsum("br,brhwk->bkhw", weights, named), dim=1)
+
+
+def _chance(classes: int, least: float) -> float:
+    chance = 1 - 1 / classes
+    require(0 < least < chance, f"least is {least}; wanted above 0 and below {chance:.3g}")
+    return chance
+
+
+def _coin_errors(probs: Tensor, masks: Tensor, present: Tensor, identified: bool) -> tuple[Tensor, Tensor]:
+    """The share of labels that probabilities contradict, and the number of cases, of each rater or of all: (R,) each.
+
+    A rater who judged no case errs as by chance in none.
+    """
     sizes = require_shape("probs", probs, "BKHW")
     require_shape("masks", masks, "BRHW", **{letter: sizes[letter] for letter in "BHW"})
     require_shape("present", present, "BR", B=sizes["B"], R=masks.shape[1])
@@ -126,15 +178,8 @@ def coin_length_mean(
     cases, wrong = present.sum(dim=0), ((1 - agreed).mean(dim=(2, 3)) * present).sum(dim=0)
     if not identified:
         cases, wrong = cases.sum()[None], wrong.sum()[None]
-    seen = cases > 0
-    errors = wrong[seen] / cases[seen]
-    others, chance = sizes["K"] - 1, 1 - 1 / sizes["K"]
-    require(0 < least < chance, f"least is {least}; wanted above 0 and below {chance:.3g}")
-    coin = errors.clamp(least, chance)
-    length = torch.special.entr(coin) + torch.special.entr(1 - coin) + coin * math.log(others)
-    surest = math.log(others * (1 - least) / least)
-    length = length - surest * torch.relu(least - errors) + torch.relu(errors - chance)
-    return (length * cases[seen]).sum() / cases.sum()
+    errors = torch.where(cases > 0, wrong / cases.clamp(min=1), 1 - 1 / sizes["K"])
+    return errors, cases
 
 
 def kl_normal(mean: Tensor, log_sigma: Tensor, other_mean: Tensor, other_log_sigma: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from labutils.core.checks import InputError
 from labutils.losses import (
     coin_length_mean,
+    coin_vote,
     cross_entropy_mean,
     joint_nll_mean,
     kl_normal,
@@ -145,6 +146,56 @@ def test_a_rater_weighs_the_log_odds_of_being_right():
     signs = [[-1, -1], [-1, 1], [1, 1]]  # by pixel, of the two raters
     by_hand = [sum(s * w for s, w in zip(row, weights, strict=True)) / 6 for row in signs]
     assert foreground.grad.flatten().tolist() == pytest.approx(by_hand)
+
+
+def test_the_vote_of_coins_by_hand():
+    """The odds of being right, 23 : 7 and 7 : 3, divide where raters differ and multiply where they agree."""
+    vote = coin_vote(torch.cat([1 - FOREGROUND, FOREGROUND], dim=1), MASKS, BOTH)
+    odds = [(23 / 7) * (7 / 3), (23 / 7) / (7 / 3), 1 / ((23 / 7) * (7 / 3))]
+    assert vote[0, 1].flatten().tolist() == pytest.approx([x / (1 + x) for x in odds])
+    assert torch.allclose(vote.sum(dim=1), torch.ones(()))
+
+
+def test_exchangeable_raters_vote_alike_and_absent_ones_not_at_all():
+    probs = torch.cat([1 - FOREGROUND, FOREGROUND], dim=1)
+    shared = coin_vote(probs, MASKS, BOTH, identified=False)[0, 1].flatten().tolist()
+    assert shared[1] == pytest.approx(0.5)  # one says yes, one no
+    assert shared[0] == pytest.approx(1 / (1 + (4 / 11) ** 2))  # errors 4/15 each
+    alone = coin_vote(probs, MASKS, torch.tensor([[True, False]]))[0, 1].flatten().tolist()
+    assert alone == pytest.approx([23 / 30, 23 / 30, 7 / 30])
+
+
+def test_a_rater_who_errs_beyond_chance_has_next_to_no_vote_and_nobody_more_than_the_surest():
+    """Odds 9 : 1, or 4 : 1, for the one who is never contradicted, against 11 : 9 for the one who always is."""
+    probs = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+    says, one = torch.tensor([0, 1], dtype=torch.uint8).view(1, 2, 1, 1), torch.ones(1, 2, dtype=torch.bool)
+    assert coin_vote(probs, says, one)[0, 1].item() == pytest.approx(81 / 92)
+    assert coin_vote(probs, says, one, least=0.2)[0, 1].item() == pytest.approx(36 / 47)
+    with pytest.raises(InputError, match=r"least is 0.5; wanted above 0 and below 0.5"):
+        coin_vote(probs, says, one, least=0.5)
+
+
+def test_with_several_classes_a_label_also_says_which_others_it_is_not():
+    probs = torch.tensor([0.8, 0.1, 0.1]).view(1, 3, 1, 1)
+    vote = coin_vote(probs, torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool))
+    assert vote.flatten().tolist() == pytest.approx([0.8, 0.1, 0.1])  # odds 2 * .8 / .2 against each other class
+
+
+@pytest.mark.parametrize(("vote", "found"), [(True, True), (False, False)])
+def test_a_blank_answer_learns_the_vote_of_coins_but_not_their_length(vote, found):
+    """Three of four raters mark one pixel of sixteen; where the network is sure of nothing, the length has no slope."""
+    masks = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
+    masks[:, :3, 1, 1] = 1
+    here = torch.ones(1, 4, dtype=torch.bool)
+    logits = torch.tensor([6.0, -6.0]).view(1, 2, 1, 1).repeat(1, 1, 4, 4)
+    for _ in range(50):
+        logits.requires_grad_()
+        probs = torch.softmax(logits, dim=1)
+        voted = cross_entropy_mean(logits, coin_vote(probs, masks, here))
+        loss = voted if vote else coin_length_mean(probs, masks, here)
+        logits = (logits - 5 * torch.autograd.grad(loss, logits)[0]).detach()
+    assert (logits[0, 1, 1, 1] > logits[0, 0, 1, 1]) == found
+    assert (logits[0, 1] > logits[0, 0]).sum() == found
 
 
 def test_coins_of_several_classes_also_pay_for_which_class_it_was():

@@ -18,7 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from pace import slowness
+
+from tests.pace import slowness
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "tests" / "notebooks"

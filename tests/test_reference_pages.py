@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -98,6 +99,15 @@ def test_a_command_of_the_page_exists_with_its_options(command):
 @pytest.mark.parametrize("setting", sorted(set(re.findall(r"\bmodel\.\w+=[\w-]+", WHICH))))
 def test_a_setting_of_the_page_is_accepted(setting):
     from_dict(UNetConfig, {"channels": 1, "classes": 2} | read_tables(None, [setting], TABLES)["model"])
+
+
+def test_the_space_of_the_page_can_be_searched():
+    from labutils.search.space import SearchConfig, require_space
+
+    (told,) = re.findall(r"```toml\n(.*?)```", WHICH, flags=re.DOTALL)
+    config = from_dict(SearchConfig, tomllib.loads(told)["search"], "search")
+    assert [name for name, _ in config.space] == ["fit.lr", "model.latent"]
+    require_space(config.space, "stochastic-cm", {"model": {}, "fit": {}})
 
 
 @pytest.mark.parametrize("word", sorted(set(re.findall(r"--sampler ([a-z-]+)", WHICH))))

@@ -21,12 +21,18 @@ from labutils.data.splits import assert_disjoint
 from labutils.data.store import Store
 from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
 from labutils.evaluation.contenders import CONTENDERS, Contender
+from labutils.evaluation.recovery import RIM_PX
 from labutils.evaluation.scores import METRICS
 from labutils.training.callbacks import ProgressBar
 from labutils.training.checkpoint import RUN, same_run
 from labutils.training.settings import FitConfig
 
 TABLES = ("model", "fit")
+PLANTED = {
+    "matrices": "error of the planted matrices, mean/largest",
+    "columns": f"error of the planted columns within {RIM_PX:g} px of the rim, mean over raters",
+    "styles": "total variation of drawn styles from the planted frequencies",
+}
 LOCK = ".compare.lock"
 _NO_EPOCH = "every contender trains to the last epoch"
 GIVEN = {"seed": "--seeds says how many", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}  # of fit.*
@@ -142,7 +148,11 @@ def lines(table: Mapping[str, Any]) -> list[str]:
         lost = sum(seed.get("settled_on") is not None for seed in row["seeds"])
         note = f"  nearer to a rater than to the truth: {lost}" if lost else ""
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
-    told += _spread_lines(table)
+    if own := table.get("raters_among_themselves"):
+        told.append(
+            f"  {'a rater with the consensus of the others':43} {own['mean']:.3f} [{own['low']:.3f}, {own['high']:.3f}]"
+        )
+    told += [*_spread_lines(table), *_planted_lines(table)]
     if table["with_masks"]:
         told.append(f"{label}, with the raters' masks of the test case")
     for row in table["with_masks"]:
@@ -162,3 +172,23 @@ def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:
         means = " ".join(f"{seed['spread']['ged2_v']['mean']:.3f}" for seed in row["seeds"])
         rule = row["seeds"][0]["spread"]["sampler"]
         yield f"  {row['name']:34} {means}{'' if rule == 'model' else f'  by {rule}'}"
+
+
+def _planted_lines(table: Mapping[str, Any]) -> Iterator[str]:
+    """How much of what was planted each contender found, where something was."""
+    rows = [row for row in table["image_only"] if "planted" in row["seeds"][0]]
+    for what, label in PLANTED.items():
+        finding = [row for row in rows if what in row["seeds"][0]["planted"]]
+        if finding:
+            yield f"{label}: every seed"
+        for row in finding:
+            yield f"  {row['name']:34} " + " ".join(_told(seed["planted"][what]) for seed in row["seeds"])
+    for name, found in table.get("planted", {}).items() if rows else ():
+        yield f"{name}: " + ", ".join(f"{key} {_told(value)}" for key, value in found.items())
+
+
+def _told(found: Any) -> str:
+    """What was found of a plant as a few digits: one number, a mean over raters, or those of a table that matter."""
+    if isinstance(found, Mapping):
+        return "/".join(f"{found[key]:.3f}" for key in ("mean", "largest", "total_variation") if key in found)
+    return f"{sum(found) / len(found):.3f}" if isinstance(found, list) else f"{found:.3f}"

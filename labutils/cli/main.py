@@ -160,6 +160,7 @@ def search(
     data: Data,
     trials: Annotated[int, typer.Option("--trials", min=1, help="trials the study shall have in all")],
     out: Annotated[Path, typer.Option("--out", help="study folder; one that is there already goes on")],
+    model: Annotated[str, typer.Option("--model", help="name of the model")] = "unet",
     root: Root = None,
     config: Config = None,
     assignments: Assignments = None,
@@ -167,11 +168,17 @@ def search(
     device: Device = None,
     limit: Limit = None,
 ) -> None:
-    """Search the U-Net's learning rate and width; settings are model.*, fit.* and search.*."""
+    """Search settings of a model and of its training by a goal on the split "validate".
+
+    Settings are model.*, fit.* and search.*; what is searched is search.space.fit.* and search.space.model.*, such as
+    --set search.space.model.latent.choices=[2,4,8], and where none is told a space of the model's own. The goal is
+    fit.goal.*, else Dice, or ged2_v for a model of raters' errors; none looks at a truth.
+    """
     from labutils.cli import search as command
     from labutils.cli.settings import read_tables
 
     command.search(
+        model,
         data,
         out,
         trials,

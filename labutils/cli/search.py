@@ -1,9 +1,8 @@
-"""``labutils search``: the U-Net's learning rate and width, searched in a study folder."""
+"""``labutils search``: settings of a model and of its training, searched in a study folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,28 @@ import typer
 
 from labutils.cli.runs import require_own_folder
 from labutils.cli.stores import counted, training_stores
-from labutils.cli.train import cost, require_goal
-from labutils.core.checks import ConfigError, require
+from labutils.cli.train import cost
+from labutils.core.checks import require_choice
 from labutils.core.config import from_dict, to_dict
-from labutils.core.runtime import pick_device, rng_for
+from labutils.core.files import atomic_write
+from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
-from labutils.models.registry import build
+from labutils.models.registry import MODELS
+from labutils.search.defaults import default_goal
+from labutils.search.drawing import draw_trials, goal_words
+from labutils.search.plan import Plan
 from labutils.search.redact import redacted
-from labutils.search.space import SearchConfig
-from labutils.search.study import BEST, MODEL, STUDY, Study
+from labutils.search.space import SearchConfig, require_free
+from labutils.search.study import BEST, STUDY, Study
 from labutils.search.tracking import Tracker
 from labutils.training.settings import FitConfig
-from labutils.training.suit import model_config
 
 TABLES = ("model", "fit", "search")
+FIGURE = "trials.svg"
 
 
 def search(
+    model: str,
     data: str,
     out: Path,
     trials: int,
@@ -39,32 +43,32 @@ def search(
     limit: int | None,
 ) -> None:
     """Bring the study in `out` to `trials` trials; everything is checked before anything is written."""
-    where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
-    plan = from_dict(SearchConfig, settings["search"], "search")
-    for table, name, there in (("model", "width", "widths"), ("fit", "lr", "lr")):
-        searched = f"{table}.{name} is what is searched; wanted its range in search.space.{there}"
-        require(name not in settings[table], searched, ConfigError)
+    require_choice("model", model, tuple(MODELS))
+    where, goal = pick_device(device), {"goal": to_dict(default_goal(model))}
+    config = from_dict(FitConfig, goal | settings["fit"], "fit")
+    asked = from_dict(SearchConfig, settings["search"], "search")
     require_own_folder(out, "study folder", STUDY)
     stores = training_stores(data, root, limit)
-    model = model_config(MODEL, settings["model"], stores.train)
-    widest = replace(model, width=max(plan.space.widths))
-    network = build(MODEL, widest, rng_for(config.seed, "weights"))
-    require_goal(network, stores, config, where)
-    typer.echo(f"learn from {counted(stores.train)}; compare on {counted(stores.validate)}")
-    typer.echo(f"a trial of the largest width: {cost(network, stores, config, where)}")
-    tracker = Tracker(out.absolute().parent, tracking)
-    study = Study(
-        out,
+    plan = Plan(
         train=stores.train,
         validate=stores.validate,
-        model=to_dict(model),
+        model=model,
+        settings=settings["model"],
         config=config,
-        search=plan,
-        tracker=tracker,
+        search=asked,
         device=where,
     )
-    result = study.run(trials, on_trial=_tell)
-    typer.echo(f"{quantity(len(result.trials), 'trial')} in {redacted(tracker.uri)}")
+    require_free(plan.search.space, settings)
+    typer.echo(
+        f"learn from {counted(stores.train)}; compare on {counted(stores.validate)} by {goal_words(config.goal)}"
+    )
+    typer.echo(f"search {', '.join(name for name, _ in plan.search.space)} of {model}")
+    typer.echo(f"a trial of the largest network: {cost(plan.largest(), stores, config, where)}")
+    tracker = Tracker(out.absolute().parent, tracking)
+    result = Study(out, plan, tracker).run(trials, on_trial=_tell)
+    with atomic_write(out / FIGURE) as stream:
+        draw_trials(result, config.goal).savefig(stream, format="svg")
+    typer.echo(f"{quantity(len(result.trials), 'trial')} in {redacted(tracker.uri)}; drawn in {out / FIGURE}")
     if result.value is None:
         typer.echo("no trial is complete, so there are no best settings")
     else:
@@ -72,7 +76,11 @@ def search(
 
 
 def _tell(row: Mapping[str, Any]) -> None:
-    params = ", ".join(f"{name} {value:.3g}" for name, value in row["params"].items())
+    params = ", ".join(f"{name} {_short(value)}" for name, value in row["params"].items())
     value = "" if row["value"] is None else f", value {row['value']:.4f}"
     why = f" ({row['error']})" if row["error"] else ""
     typer.echo(f"trial {row['trial']}: {row['state']} with {params}{value}{why}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

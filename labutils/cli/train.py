@@ -23,7 +23,7 @@ from labutils.cli.runs import (
 )
 from labutils.cli.stores import Stores, counted, training_stores
 from labutils.consensus.identifiability import CASES, check_identifiability
-from labutils.core.checks import ConfigError, DataError, NumericsError, require, require_choice
+from labutils.core.checks import DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
@@ -31,17 +31,18 @@ from labutils.core.words import quantity
 from labutils.data.loading import steps_per_epoch
 from labutils.data.store import Store
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
-from labutils.evaluation.scores import METRICS
+from labutils.evaluation.scores import epoch_ids
 from labutils.models.base import Model
 from labutils.models.registry import MODELS, build
 from labutils.search.redact import redacted
 from labutils.training.callbacks import Curves, Pictures, ProgressBar
 from labutils.training.checkpoint import RUN, WEIGHTS, load_trained, same_run
 from labutils.training.estimate import estimate
-from labutils.training.fit import Callback, FitResult, fit, validation_scores
+from labutils.training.fit import Callback, FitResult, fit
 from labutils.training.settings import FitConfig
 from labutils.training.suit import model_config
 from labutils.training.tensors import content_hash
+from labutils.training.validation import require_goal, validation_scores
 
 if TYPE_CHECKING:
     from labutils.search.tracking import TrackedRun, Tracker
@@ -72,7 +73,7 @@ def train(
     require_own_folder(out, "run folder", RUN)
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
-    require_goal(network, stores, config, where)
+    require_goal(network, stores.validate, config, where)
     notes = truth_notes(network.config, stores.train)
     asked = describe_run(model, network, config, stores, root) | {"notes": notes}
     known = same_run(out, asked)
@@ -127,18 +128,6 @@ def truth_notes(config: Any, store: Store) -> list[str]:
     few = store.batch(range(min(CASES, len(store))))
     found = check_identifiability(few.masks, few.present, store.card.classes)
     return [f"the truth is not identified: {finding.sentence}" for finding in found.findings]
-
-
-def require_goal(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> None:
-    """Refuse a goal that no epoch will have, before hours are spent; tries the network on one case on the way.
-
-    Raises:
-        ConfigError: the goal's metric is not among an epoch's scores.
-    """
-    scores = validation_scores(network.to(device), stores.validate.subset([0]), config, device)
-    names = sorted({"lr", *scores, *(f"train_{name[4:]}" for name in scores if name.startswith("val_"))})
-    metric = config.goal.metric
-    require(metric in names, f"fit.goal.metric is {metric!r}; wanted one of {', '.join(names)}", ConfigError)
 
 
 def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> str:
@@ -200,7 +189,7 @@ def _passport(asked: Mapping[str, Any], result: FitResult, config: FitConfig, de
         data=asked["data"]["splits"],
         seed=config.seed,
         device=device,
-        definitions=[METRICS[name].id for name in ("dice", "iou")],
+        definitions=epoch_ids(goal),
         weights_sha256=content_hash(result.network.state_dict()),
     )
     kept = {"metric": goal.metric, "direction": goal.direction, "value": result.best, "epoch": result.best_epoch}

@@ -55,12 +55,45 @@ def majority(masks: Tensor, present: Tensor | None, classes: int, ties: str = "s
     """
     require_choice("ties", ties, TIE_RULES, InputError)
     require(ties != "half" or classes == 2, f'ties="half" with {classes} classes; two classes can both have half')
+    return _decided(*vote_counts(masks, present, classes), ties)
+
+
+def majority_of_others(masks: Tensor, present: Tensor | None, classes: int, ties: str = "strict") -> Tensor:
+    """For each rater the majority of all others: what the rater, or a model, can be scored against independently.
+
+    Args:
+        masks: as for `majority`.
+        present: likewise.
+        classes: likewise.
+        ties: likewise.
+    Returns:
+        uint8 (B, R, [D,] H, W), class labels; of an absent rater the majority of those who are there, and background
+        where nobody is left.
+    Raises:
+        InputError: as `majority`.
+    """
+    require_choice("ties", ties, TIE_RULES, InputError)
+    require(ties != "half" or classes == 2, f'ties="half" with {classes} classes; two classes can both have half')
     votes, raters = vote_counts(masks, present, classes)
+    here = as_present(masks, present)
+    fused = []
+    for r in range(masks.shape[1]):  # one at a time: memory of one rater
+        own = torch.stack([masks[:, r] == k for k in range(classes)], dim=1) & here[:, r].view(
+            -1, *[1] * (votes.ndim - 1)
+        )
+        left = raters - here[:, r].to(raters.dtype)
+        label = _decided(votes - own.to(votes.dtype), left, ties)
+        fused.append(torch.where((left > 0).view(-1, *[1] * (label.ndim - 1)), label, 0))
+    return torch.stack(fused, dim=1)
+
+
+def _decided(votes: Tensor, raters: Tensor, ties: str) -> Tensor:
+    """The labels (B, [D,] H, W) that votes (B, K, [D,] H, W) of so many raters (B,) give under a tie rule."""
     shared = raters.reshape(-1, *[1] * (votes.ndim - 2))
     if ties == "half":
         return (2 * votes[:, 1] >= shared).to(torch.uint8)
     most, label = votes[:, 0], torch.zeros_like(votes[:, 0], dtype=torch.uint8)
-    for k in range(1, classes):  # torch.argmax leaves the winner of a tie open
+    for k in range(1, votes.shape[1]):  # torch.argmax leaves the winner of a tie open
         wins = votes[:, k] >= most if ties == "highest" else votes[:, k] > most
         most, label = torch.where(wins, votes[:, k], most), torch.where(wins, k, label)
     return torch.where(2 * most > shared, label, 0) if ties == "strict" else label

@@ -18,7 +18,8 @@ T = TypeVar("T")
 def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Build the dataclass `cls` from plain values (numbers, text, lists, nested mappings), checking each.
 
-    Whole numbers are taken where a float is wanted, lists where a tuple is wanted; nothing else is converted.
+    Whole numbers are taken where a float is wanted, lists where a tuple is wanted; nothing else is converted. A field
+    of type ``dict[str, T]`` takes any keys, and a value of type ``Any`` is taken as it is.
 
     Raises:
         ConfigError: an unknown key, a missing one, or a value of the wrong type, named by its dotted path.
@@ -42,6 +43,8 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
             return None
@@ -57,6 +60,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if len(inner) != len(value):
             raise ConfigError(f"{where} has {len(value)} values; wanted {len(inner)}")
         return tuple(_convert(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(inner, value, strict=True)))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} is {value!r}; wanted a table of settings")
+        return {key: _convert(args[1], inner, f"{where}.{key}") for key, inner in value.items()}
     if dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, where)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -53,6 +53,7 @@ _MODULES = {
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
     "planted-global": "labutils.data.planted_sets",
+    "planted-global-one": "labutils.data.planted_sets",
     "planted-pixel": "labutils.data.planted_sets",
     "planted-shared": "labutils.data.planted_sets",
     "planted-styles": "labutils.data.planted_sets",

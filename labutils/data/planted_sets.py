@@ -30,6 +30,7 @@ class Setting(NamedTuple):
     card: Card
     raters: tuple[PlantedRater, ...] | Population
     shared: bool = False
+    labels: Labels = "all"
 
 
 _CARD = Card(
@@ -52,11 +53,22 @@ _CARD = Card(
     spacing_known=False,
 )
 _RATES = ((0.95, 0.98), (0.8, 0.95), (0.7, 0.9), (0.9, 0.75))  # sensitivity and specificity of each rater
+_FOUR = tuple(Everywhere(name=f"rates {p}, {q}", matrix=rates_matrix(p, q)) for p, q in _RATES)
 
 SETTINGS = {
     setting.card.name: setting
     for setting in (
-        Setting(_CARD, tuple(Everywhere(name=f"rates {p}, {q}", matrix=rates_matrix(p, q)) for p, q in _RATES)),
+        Setting(_CARD, _FOUR),
+        Setting(
+            replace(
+                _CARD,
+                name="planted-global-one",
+                title="Wavy discs with planted raters: one confusion matrix each, and one mask a case",
+                quirks=(*_CARD.quirks, "Each case has the mask of one rater, chosen by lot; the others are absent."),
+            ),
+            _FOUR,
+            labels="one",
+        ),
         Setting(
             replace(
                 _CARD,
@@ -97,14 +109,14 @@ SETTINGS = {
 }
 
 
-def planted(name: str, split: str, *, cases: int | None = None, labels: Labels = "all", seed: int = 0) -> Planted:
+def planted(name: str, split: str, *, cases: int | None = None, labels: Labels | None = None, seed: int = 0) -> Planted:
     """Cases of one of the `SETTINGS`, made in memory; more cases leave the first ones as they were.
 
     Args:
-        name: "planted-global", "planted-pixel", "planted-shared" or "planted-styles".
+        name: one of `SETTINGS`, such as "planted-global".
         split: "train", "validate" or "test".
         cases: 1 or more; None for as many as the catalog has.
-        labels: as for `plant`.
+        labels: as for `plant`; None for those of the setting.
         seed: 0 gives the cases of the catalog.
     Raises:
         ConfigError: an unknown name, split or kind of labels, or no case.
@@ -114,7 +126,13 @@ def planted(name: str, split: str, *, cases: int | None = None, labels: Labels =
     setting, count = SETTINGS[name], CASES[split] if cases is None else cases
     truths = wavy_shapes(count, ShapesConfig(), seed=seed, split=split)
     return plant(
-        truths, setting.raters, card=setting.card, split=split, seed=seed, labels=labels, shared=setting.shared
+        truths,
+        setting.raters,
+        card=setting.card,
+        split=split,
+        seed=seed,
+        labels=setting.labels if labels is None else labels,
+        shared=setting.shared,
     )
 
 

@@ -30,7 +30,9 @@ from labutils.evaluation.bootstrap import bootstrap_mean, paired_difference
 from labutils.evaluation.contenders import RATERS, Contender
 from labutils.evaluation.draws import from_model
 from labutils.evaluation.evaluate import Evaluation, evaluate
+from labutils.evaluation.leaderboard import raters_among_themselves
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
+from labutils.evaluation.recovery import recovered, references
 from labutils.evaluation.scores import METRICS
 from labutils.metrics.overlap import dice
 from labutils.models.base import Model
@@ -68,8 +70,8 @@ class Plan:
 
     @property
     def score(self) -> str:
-        """The Dice that the table is about: with the truth where one is known, else with the raters' consensus."""
-        return "dice_truth" if self.test.truth is not None else "dice"
+        """The Dice that the table is about: with the truth where one is known, else with all raters but one."""
+        return "dice_truth" if self.test.truth is not None else "dice_left_out"
 
     def fit_with(self, seed: int) -> FitConfig:
         """How every contender trains with this seed: to the last epoch, chosen by nothing."""
@@ -144,6 +146,8 @@ def _scores(plan: Plan, network: Model, seed: int) -> dict[str, Any]:
         told["spread"] = {"sampler": rule, **{name: asdict(spread.summary[name]) for name in SPREAD}}
     if plan.test.truth is not None and plan.test.card.identified:
         told["raters"] = _dice_with_raters(plan, network, one)
+    if planted := recovered(network, plan.test, plan.device, samples=plan.samples, seed=seed):
+        told["planted"] = planted
     return plain({**told, "values": told["values"].tolist()}, DIGITS)
 
 
@@ -225,6 +229,10 @@ def make_comparison(
         "image_only": rows,
         "with_masks": list(fusion_rows(plan)),
     }
+    if plan.test.truth is None:
+        table["raters_among_themselves"] = raters_among_themselves(plan.test, seed=0, resamples=plan.resamples)
+    if planted := references(plan.train, plan.test):
+        table["planted"] = planted
     return plain(table, DIGITS)
 
 
@@ -241,7 +249,7 @@ def _seed_row(plan: Plan, scores: Mapping[tuple[str, int], Any], first: str, nam
     if name != first:
         base, rng = np.array(scores[first, seed]["values"], np.float64), numpy_rng_for(seed, "bootstrap", "difference")
         row["minus_first"] = asdict(paired_difference(values, base, patients, rng, resamples=plan.resamples))
-    row |= {key: told[key] for key in ("spread", "raters") if key in told}
+    row |= {key: told[key] for key in ("spread", "raters", "planted") if key in told}
     if "raters" in told:
         row["settled_on"] = settled_on(row["score"]["mean"], told["raters"])
     return row

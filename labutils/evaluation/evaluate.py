@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labutils.consensus.majority import majority_of_others
 from labutils.core.checks import InputError, require
 from labutils.core.files import plain
 from labutils.core.runtime import numpy_rng_for, rng_for
@@ -17,6 +18,7 @@ from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean
 from labutils.evaluation.draws import Draw
 from labutils.evaluation.scores import METRICS, answers, metrics_for
+from labutils.metrics.overlap import dice
 
 
 class Evaluation(NamedTuple):
@@ -106,23 +108,18 @@ def leave_one_rater_out(store: Store, *, classes: int = 2) -> np.ndarray:
 
     Returns:
         float64 (cases,), higher is better; NaN where fewer than two raters are present. Ties among the others go to
-        the foreground. A model whose Dice with the consensus exceeds this agrees with raters as they do themselves.
+        the foreground. The metric "dice_left_out" scores a model against the same masks: one that reaches this agrees
+        with the others as well as the rater does who was left out.
     """
-    from labutils.consensus.majority import majority
-    from labutils.metrics.overlap import dice
-
     result = np.full(len(store), np.nan)
     for index in range(len(store)):
         batch = store.batch([index])
-        here = torch.nonzero(batch.present[0])[:, 0]
-        scores = []
-        for rater in here.tolist() if len(here) > 1 else []:
-            others = batch.present.clone()
-            others[0, rater] = False
-            rest = majority(batch.masks, others, classes, ties="highest")
-            scores += [float(dice(rest == k, batch.masks[:, rater] == k)) for k in range(1, classes)]
-        if scores:
-            result[index] = np.mean(scores)
+        here = batch.present[0]
+        if int(here.sum()) < 2:
+            continue
+        rest = majority_of_others(batch.masks, batch.present, classes, ties="highest")[0, here]
+        own = batch.masks[0, here]
+        result[index] = float(torch.stack([dice(rest == k, own == k).mean() for k in range(1, classes)]).mean())
     return result
 
 

@@ -79,7 +79,7 @@ def make_table(
         "seed": seed,
         "resamples": resamples,
         "definitions": told["definitions"],
-        "raters_among_themselves": _raters_among_themselves(store, seed=seed, resamples=resamples),
+        "raters_among_themselves": raters_among_themselves(store, seed=seed, resamples=resamples),
         "rows": scored,
         "cases": list(store.cases),
         "patients": list(store.patients),
@@ -88,7 +88,7 @@ def make_table(
     return plain(table, DIGITS)
 
 
-def _raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
+def raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
     """Dice of each rater with the consensus of the others: what agreement with the raters is worth on this data."""
     scores = leave_one_rater_out(store, classes=store.card.classes)
     rng = numpy_rng_for(seed, "raters among themselves")

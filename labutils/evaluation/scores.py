@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from labutils.consensus.majority import majority
+from labutils.consensus.majority import majority, majority_of_others
 from labutils.core.checks import InputError
-from labutils.core.types import Batch
+from labutils.core.types import Batch, Goal
 from labutils.data.store import Store
 from labutils.metrics.calibration import average_calibration_error, crps_volume, expected_calibration_error
 from labutils.metrics.disagreement import (
@@ -29,6 +29,7 @@ from labutils.metrics.surface import hausdorff_percentile
 class Answer(NamedTuple):
     """One case and the samples drawn for it, seen as one foreground class against the rest; B is 1."""
 
+    label: int  # of the class
     probs: Tensor  # float (B, S, K, H, W)
     samples: Tensor  # bool (B, S, H, W), where the class is the most probable one
     mean: Tensor  # float (B, H, W), probability of the class, averaged over samples
@@ -58,6 +59,14 @@ def _dice_with_truth(answer: Answer) -> Tensor:
     return dice(answer.found, answer.truth)
 
 
+def _dice_left_out(answer: Answer) -> Tensor:
+    here = answer.present[0]
+    if int(here.sum()) < 2:
+        return torch.full((1,), torch.nan, dtype=torch.float64)
+    others = majority_of_others(answer.masks, answer.present, answer.probs.shape[2], ties="highest")[0, here]
+    return dice(answer.found.expand(len(others), -1, -1), others == answer.label).mean()[None]
+
+
 METRICS: dict[str, Metric] = {
     "dice_truth": Metric(
         "Dice, truth",
@@ -75,6 +84,14 @@ METRICS: dict[str, Metric] = {
         "both empty: 1",
         "higher",
         lambda a: dice(a.found, a.consensus),
+    ),
+    "dice_left_out": Metric(
+        "Dice, one left out",
+        "dice-left-out/1",
+        "Dice of the averaged samples' most probable class with the consensus (2v >= R) of all raters but one, mean "
+        "over who is left out: comparable with the Dice of the one left out; undefined with one rater",
+        "higher",
+        _dice_left_out,
     ),
     "iou": Metric(
         "IoU",
@@ -180,6 +197,11 @@ def metrics_for(store: Store) -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if store.truth is not None or not metric.needs_truth)
 
 
+def epoch_ids(goal: Goal) -> list[str]:
+    """Ids of the metrics that a training scores after each epoch: the overlaps, and the goal where it is one."""
+    return [METRICS[name].id for name in METRICS if name in ("dice", "iou", goal.metric)]
+
+
 def answers(probs: Tensor, batch: Batch, spacing: tuple[float, ...]) -> list[Answer]:
     """One case's samples as one `Answer` per foreground class.
 
@@ -194,6 +216,7 @@ def answers(probs: Tensor, batch: Batch, spacing: tuple[float, ...]) -> list[Ans
     agreed = majority(batch.masks, batch.present, classes, ties="highest")
     return [
         Answer(
+            label=k,
             probs=probs,
             samples=chosen == k,
             mean=mean[:, k],

@@ -20,7 +20,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from labutils.core.checks import InputError, require, require_shape
+from labutils.core.checks import InputError, require, require_finite, require_shape
 from labutils.core.types import Case
 from labutils.viz.outlines import bar_length
 from labutils.viz.style import dashes, rater_style
@@ -94,6 +94,23 @@ def pack(array: np.ndarray, *, smooth: bool = False) -> dict[str, Any]:
     stored = np.diff(array, axis=-1, prepend=np.zeros_like(array[..., :1])) if smooth else array
     packed = zlib.compress(np.ascontiguousarray(stored).tobytes(), level=9)
     return {"shape": list(array.shape), "bytes": base64.b64encode(packed).decode("ascii"), "delta": smooth}
+
+
+def pack_floats(array: np.ndarray) -> dict[str, Any]:
+    """Numbers for an explorer's module, to the bit.
+
+    Args:
+        array: float16 or float32, any shape with at least one axis.
+    Returns:
+        What `pack` gives for their bytes, with the numbers' own ``shape`` and ``bits``.
+    Raises:
+        InputError: the array is neither, has no axis, or holds NaN or infinity.
+    """
+    kinds = (np.float16, np.float32)
+    require(array.dtype in kinds and array.ndim > 0, f"array is {array.dtype} {array.shape}; wanted float16 or float32")
+    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    require_finite("array", stored)
+    return {**pack(stored.view(np.uint8)), "shape": list(array.shape), "bits": 8 * array.itemsize}
 
 
 def pack_images(images: np.ndarray) -> dict[str, Any]:

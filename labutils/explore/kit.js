@@ -129,7 +129,7 @@ function number(parent, name, label) {
   return add(row, "output", { "data-number": name });
 }
 
-// ---- arrays: uint8, compressed without loss ------------------------------------------------------------------------
+// ---- arrays, compressed without loss -------------------------------------------------------------------------------
 
 // {shape, bytes: base64 of zlib, delta: whether each byte is the step from its left neighbor} -> {shape, values}
 async function unpack({ shape, bytes, delta }) {
@@ -141,6 +141,19 @@ async function unpack({ shape, bytes, delta }) {
     for (let at = 0; at < values.length; at++) if (at % width) values[at] += values[at - 1];
   }
   return { shape, values };
+}
+
+// {shape, bytes, delta, bits: 16 or 32 of each number} -> {shape, values}, the numbers as doubles
+async function unpackFloats(packed) {
+  const { shape, values } = await unpack(packed);
+  const found = packed.bits === 32 ? new Float32Array(values.buffer) : Array.from(new Uint16Array(values.buffer), half);
+  return { shape, values: Float64Array.from(found) };
+}
+
+// What 16 bits stand for: sign, power of two, and the digits behind a leading one; no infinity is packed.
+function half(bits) {
+  const [sign, power, digits] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  return sign * (power ? 2 ** (power - 25) * (1024 + digits) : 2 ** -24 * digits);
 }
 
 // Plane `index` of an array whose last two axes are H, W.
@@ -171,6 +184,9 @@ function raterWords(raters, present, bits) {
     return name + (!present[r] ? ": absent" : drew ? "" : ": saw nothing");
   });
 }
+
+const diceWords = (dice) => dice.map((one) => (one === null ? "absent" : one.toFixed(2))).join(", ");
+const extent = (mask) => (mask.includes(1) ? `outline around ${sum(mask)} pixels` : "nothing marked");
 
 // ---- pictures: one array pixel is `zoom` device pixels ----------------------------------------------------------------
 
@@ -209,6 +225,14 @@ function paint(pic, color) {
 
 function paintGray(pic, values) {
   paint(pic, (i) => [values[i], values[i], values[i], 255]);
+}
+
+// Values from 0 to `top` in the colors of a map, 256 of them; `opacity(i)` of pixel i is 0 to 1.
+function paintMap(pic, values, top, { values: colors }, opacity = () => 1) {
+  paint(pic, (i) => {
+    const at = 3 * Math.round((255 * values[i]) / top);
+    return [colors[at], colors[at + 1], colors[at + 2], 255 * opacity(i)];
+  });
 }
 
 // The boundary of a mask along pixel edges, with a rim of the other brightness, as the book's figures have it.
@@ -283,7 +307,7 @@ function line(brush, x0, y0, x1, y1) {
   brush.stroke();
 }
 
-// What the colors of a picture mean, after its caption; [[color, words, shape], ...], the shape "line", "wide" or none.
+// What the colors of a picture mean, after its caption; [[color, words, shape], ...], the shape one of kit.css or none.
 function key(pic, caption, entries) {
   pic.words.textContent = caption;
   for (const [color, words, shape = "square"] of entries) {
@@ -292,6 +316,12 @@ function key(pic, caption, entries) {
     add(entry, "span", { class: `lu-key lu-key-${shape}`, "aria-hidden": "true" }).style.background = color;
     entry.append(words);
   }
+}
+
+// The colors of a map from 0 to `top`, as one long swatch.
+function mapKey(pic, caption, { values: colors }, top) {
+  const stops = [0, 1, 2, 3, 4, 5].map((part) => `rgb(${colors.slice(153 * part, 153 * part + 3)})`);
+  key(pic, caption, [[`linear-gradient(to right, ${stops})`, `0 to ${top}`, "wide"]]);
 }
 
 // A small line of color beside the words of a control.

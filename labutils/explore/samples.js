@@ -4,7 +4,6 @@
 const FOREGROUND = 128; // of 255: the least that is above one half
 
 const cut = (probs) => probs.map((one) => (one >= FOREGROUND ? 1 : 0));
-const extent = (mask) => (mask.includes(1) ? `outline around ${sum(mask)} pixels` : "nothing marked");
 
 // Mean of 1 - IoU over all pairs, a mask with itself included.
 function meanDistance(some, others) {
@@ -26,25 +25,12 @@ function moments(samples) {
   return { average, spread };
 }
 
-function paintMap(pic, values, top, { values: colors }) {
-  paint(pic, (i) => {
-    const at = 3 * Math.round((255 * values[i]) / top);
-    return [colors[at], colors[at + 1], colors[at + 2], 255];
-  });
-}
-
 // A line inside the edge of a picture: this one is chosen.
 function frameIn({ brush, canvas }) {
   const wide = canvas.width / 24;
   brush.strokeStyle = "#0072b2"; // as the pressed button below it
   brush.lineWidth = wide;
   brush.strokeRect(wide / 2, wide / 2, canvas.width - wide, canvas.height - wide);
-}
-
-// The colors of a map from 0 to `top`, as one long swatch.
-function mapKey(pic, caption, { values: colors }, top) {
-  const stops = [0, 1, 2, 3, 4, 5].map((part) => `rgb(${colors.slice(153 * part, 153 * part + 3)})`);
-  key(pic, caption, [[`linear-gradient(to right, ${stops})`, `0 to ${top}`, "wide"]]);
 }
 
 function mount(root, data, value, changed) {
@@ -151,7 +137,7 @@ function mount(root, data, value, changed) {
     for (const name of ["ged2_v", "diversity", "rater_diversity", "mean_dice"])
       said[name].textContent = numbers[name].toFixed(3);
     said.area_px.textContent = numbers.area_px.toFixed(1);
-    said.dice.textContent = numbers.dice.map((one) => (one === null ? "absent" : one.toFixed(2))).join(", ");
+    said.dice.textContent = diceWords(numbers.dice);
     return numbers;
   }
   return self;

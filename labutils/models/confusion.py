@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from labutils.consensus.majority import soft_vote
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Batch
-from labutils.losses import coin_length_mean, cross_entropy_mean, joint_nll_mean, labels_nll_mean
+from labutils.losses import coin_vote, cross_entropy_mean, joint_nll_mean, labels_nll_mean
 from labutils.models.body import BodyConfig, BodyModel
 
 CleanTerm = Literal["none", "cross-entropy", "coin"]
@@ -110,14 +110,14 @@ def mean_diagonal(log_matrices: Tensor) -> Tensor:
 def clean_term(kind: CleanTerm, logits: Tensor, batch: Batch, *, identified: bool = True) -> Tensor:
     """The clean head's own term, a scalar; 0 for "none".
 
-    "cross-entropy" is to the vote fraction: its answer is the raters' mean, doubt included. "coin" is
-    `labutils.losses.coin_length_mean`: its answer is a vote in which raters weigh as much as they are reliable.
+    "cross-entropy" is to the vote fraction: its answer is the raters' mean, doubt included. "coin" is the one to
+    `labutils.losses.coin_vote`: its answer is a vote in which raters weigh as much as they are reliable.
     """
     if kind == "cross-entropy":
         return cross_entropy_mean(logits, soft_vote(batch.masks, batch.present, logits.shape[1]))
     if kind == "coin":
         probs = torch.softmax(logits.float(), dim=1)
-        return coin_length_mean(probs, batch.masks, batch.present, identified=identified)
+        return cross_entropy_mean(logits, coin_vote(probs, batch.masks, batch.present, identified=identified))
     return logits.new_zeros(())
 
 

@@ -5,7 +5,7 @@ Idea: a rater has habits. The clean head says what is there, :math:`p`; rater r 
 
 Differences from the paper: it classifies whole images, here pixels; its only loss is the raters' term with a trace
 term, which is ``coupled=True, clean="none", likelihood="marginal", trace=...``. By default the clean head learns from a
-vote of its own (`labutils.losses.coin_length_mean`), and the matrices learn beside it from the likelihood of all
+vote of its own (`labutils.losses.coin_vote`), and the matrices learn beside it from the likelihood of all
 raters' labels together: see the chapter on confusion matrices for why.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W) and log-matrices (1, R, K, K, 1, 1).

@@ -1,4 +1,4 @@
-"""A search over the U-Net's learning rate and width: an Optuna study whose trials are runs of an MLflow store.
+"""A search over settings of a model and its training: an Optuna study whose trials are runs of an MLflow store.
 
 One `Goal`, that of the training settings, says which number the study compares, the pruner looks at and a trial
 returns, and which way is better. What a trial proposes follows from the seed and the trials that ended before it, so a
@@ -23,25 +23,23 @@ from typing import Any, NamedTuple
 import optuna
 import torch
 from optuna.samplers import TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from labutils.core.checks import ConfigError, DataError, NumericsError, require
-from labutils.core.config import differences, from_dict, merge, to_dict
+from labutils.core.config import differences, from_dict, merge
 from labutils.core.files import only_one, write_json
-from labutils.core.runtime import numpy_rng_for, rng_for
+from labutils.core.runtime import numpy_rng_for
 from labutils.core.types import Goal
-from labutils.data.store import Store
-from labutils.evaluation.passport import describe_store, make_passport
-from labutils.evaluation.scores import METRICS
-from labutils.models.registry import build, make_config
-from labutils.search.space import SearchConfig, suggest
+from labutils.evaluation.passport import make_passport
+from labutils.evaluation.scores import epoch_ids
+from labutils.search.plan import Plan
+from labutils.search.space import Space, suggest
 from labutils.search.tracking import TrackedRun, TrackEpochs, Tracker
 from labutils.training.fit import Callback, Epoch, fit
 from labutils.training.settings import FitConfig
 from labutils.training.tensors import content_hash
 
-MODEL = "unet"
 STUDY, LOCK, TRIALS, BEST = "study.db", "study.lock", "trials.json", "best.json"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 RUN_ID = "mlflow_run_id"  # attribute of a study and of a trial
@@ -56,6 +54,7 @@ class StudyResult(NamedTuple):
     best: dict[str, Any] | None  # settings of the best trial, tables model and fit; None where no trial is complete
     value: float | None  # its value of the goal
     trials: list[dict[str, Any]]  # one row a trial
+    space: Space  # what was searched
 
 
 class ReportGoal(Callback):
@@ -76,31 +75,13 @@ class Study:
 
     Args:
         out: the study folder.
-        train: cases to learn from.
-        validate: cases that give the goal's value.
-        model: settings of the U-Net; the width is searched over.
-        config: how to train; the learning rate is searched over, and ``config.goal`` is the goal of the study.
-        search: the space, and how it is searched.
+        plan: what is searched.
         tracker: where the runs go.
-        device: where to compute.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        *,
-        train: Store,
-        validate: Store,
-        model: Mapping[str, Any],
-        config: FitConfig,
-        search: SearchConfig,
-        tracker: Tracker,
-        device: torch.device,
-    ) -> None:
-        self.out, self.train, self.validate, self.tracker, self.device = out, train, validate, tracker, device
-        self.config, self.search = config, search
-        self.settings = {"model": to_dict(make_config(MODEL, model)), "fit": to_dict(config)}
-        self.data = [describe_store(store) for store in (train, validate)]
+    def __init__(self, out: Path, plan: Plan, tracker: Tracker) -> None:
+        self.out, self.plan, self.tracker = out, plan, tracker
+        self.goal, self.search = plan.config.goal, plan.search
 
     def run(self, trials: int, on_trial: Callable[[dict[str, Any]], None] | None = None) -> StudyResult:
         """Bring the study to `trials` trials that ended; those it has are kept.
@@ -123,7 +104,7 @@ class Study:
             study = optuna.create_study(
                 storage=f"sqlite:///{self.out.absolute() / STUDY}",
                 study_name="search",
-                direction=self.config.goal.direction,
+                direction=self.goal.direction,
                 pruner=optuna.pruners.MedianPruner(self.search.unpruned_trials, self.search.unpruned_epochs),
                 load_if_exists=True,
             )
@@ -139,9 +120,8 @@ class Study:
 
     def _require_same(self, study: optuna.Study) -> None:
         wanted = {
-            **self.settings,
-            "search": to_dict(self.search),
-            "data": {d["split"]: d["manifest"] for d in self.data},
+            **self.plan.whole(),
+            "data": {d["split"]: d["manifest"] for d in self.plan.data},
         }
         there = study.user_attrs.get("settings")
         if there is None:
@@ -152,7 +132,7 @@ class Study:
     def _parent(self, study: optuna.Study) -> TrackedRun:
         if RUN_ID in study.user_attrs:
             return self.tracker.resume(study.user_attrs[RUN_ID])
-        parent = self.tracker.start(self.out.name, {**self.settings, "search": to_dict(self.search)})
+        parent = self.tracker.start(self.out.name, self.plan.whole())
         study.set_user_attr(RUN_ID, parent.id)
         return parent
 
@@ -169,8 +149,9 @@ class Study:
         return TPESampler(seed=seed, n_startup_trials=self.search.random_trials)
 
     def _trial(self, trial: optuna.Trial, parent: TrackedRun) -> float:
-        settings = merge(self.settings, suggest(trial, self.search.space))
-        with self.tracker.start(f"{self.out.name}-{trial.number}", settings, parent=parent.id) as run:
+        settings = self._settings(trial)
+        name, recorded = f"{self.out.name}-{trial.number}", self.plan.recorded(settings)
+        with self.tracker.start(name, recorded, parent=parent.id) as run:
             trial.set_user_attr(RUN_ID, run.id)
             run.tag("trial", trial.number)
             try:
@@ -184,12 +165,12 @@ class Study:
                 raise
 
     def _fit(self, trial: optuna.Trial, settings: Mapping[str, Any], run: TrackedRun) -> float:
-        config = from_dict(FitConfig, settings["fit"], "fit")
-        network = build(MODEL, make_config(MODEL, settings["model"]), rng_for(config.seed, "weights"))
-        run.log_json("passport.json", self._passport(settings, None))
+        plan, config = self.plan, from_dict(FitConfig, settings["fit"], "fit")
+        network, recorded = plan.network(settings["model"]), plan.recorded(settings)
+        run.log_json("passport.json", self._passport(recorded, None))
         watchers = (TrackEpochs(run), ReportGoal(trial, config.goal))
-        result = fit(network, self.train, self.validate, config, device=self.device, callbacks=watchers)
-        run.log_json("passport.json", self._passport(settings, content_hash(result.network.state_dict())))
+        result = fit(network, plan.train, plan.validate, config, device=plan.device, callbacks=watchers)
+        run.log_json("passport.json", self._passport(recorded, content_hash(result.network.state_dict())))
         if result.best is None or not math.isfinite(result.best):
             raise NumericsError(f"{config.goal.metric} is undefined")
         return result.best
@@ -197,36 +178,36 @@ class Study:
     def _passport(self, settings: Mapping[str, Any], weights: str | None) -> dict[str, Any]:
         return make_passport(
             config=settings,
-            data=self.data,
-            seed=self.config.seed,
-            device=self.device,
-            definitions=[METRICS[name].id for name in ("dice", "iou")],
+            data=self.plan.data,
+            seed=self.plan.config.seed,
+            device=self.plan.device,
+            definitions=epoch_ids(self.goal),
             weights_sha256=weights,
         )
 
     def _result(self, study: optuna.Study, parent: TrackedRun) -> StudyResult:
         rows = [_row(trial) for trial in study.trials]
         complete = study.get_trials(states=(TrialState.COMPLETE,))
-        best = merge(self.settings, _settings(study.best_trial, self.search)) if complete else None
+        best = self._settings(optuna.trial.FixedTrial(study.best_trial.params)) if complete else None
         value = study.best_value if complete else None
         write_json(self.out / TRIALS, rows)
         parent.log_json(TRIALS, {"trials": rows})
-        parent.log_json("passport.json", self._passport({**self.settings, "search": to_dict(self.search)}, None))
+        parent.log_json("passport.json", self._passport(self.plan.whole(), None))
         if best is not None and value is not None:
             write_json(self.out / BEST, best)
             parent.log_json(BEST, best)
             parent.tag("best_trial", study.best_trial.number)
-            parent.log_epochs([{self.config.goal.metric: value}], first=len(rows))
-        return StudyResult(best, value, rows)
+            parent.log_epochs([{self.goal.metric: value}], first=len(rows))
+        return StudyResult(best, value, rows, self.search.space)
+
+    def _settings(self, trial: BaseTrial) -> dict[str, Any]:
+        """Tables ``model`` and ``fit`` of a trial."""
+        return merge(self.plan.base, suggest(trial, self.search.space, self.plan.model))
 
 
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial ended by itself: complete, pruned, or failed by its own settings."""
     return trial.state in ENDED or "error" in trial.user_attrs
-
-
-def _settings(trial: FrozenTrial, search: SearchConfig) -> dict[str, Any]:
-    return suggest(optuna.trial.FixedTrial(trial.params), search.space)
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:

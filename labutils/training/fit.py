@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from labutils.consensus.majority import majority
 from labutils.core.checks import InputError, NumericsError, require
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
-from labutils.data.loading import all_batches, epoch_batches, steps_per_epoch
+from labutils.data.loading import epoch_batches, steps_per_epoch
 from labutils.data.store import Store
-from labutils.metrics.overlap import dice, iou
 from labutils.models.base import Model
-from labutils.models.samplers import one_answer
 from labutils.training.checkpoint import (
     WEIGHTS,
     Progress,
@@ -36,6 +33,7 @@ from labutils.training.checkpoint import (
     save_weights,
 )
 from labutils.training.settings import FitConfig, learning_rate, make_optimizer
+from labutils.training.validation import validation_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +41,7 @@ class Epoch:
     """What a callback sees when an epoch ends."""
 
     number: int  # 1-based
-    scores: Mapping[str, float]  # train_<term>, val_<term>, iou, dice, lr
+    scores: Mapping[str, float]  # train_<term>, val_<term>, iou, dice, lr, and ged2_v where it is the goal
     history: Sequence[Mapping[str, float]]  # the scores of every epoch so far, this one last
     network: Model
     validate: Store | None
@@ -253,35 +251,3 @@ def finite_terms(terms: Mapping[str, Tensor], step: int) -> dict[str, float]:
         if not math.isfinite(values[name]):
             raise NumericsError(f"the loss term {name!r} is {values[name]} at step {step}")
     return values
-
-
-@torch.no_grad()
-def validation_scores(
-    network: Model, store: Store, config: FitConfig, device: torch.device, step: int = 0
-) -> dict[str, float]:
-    """Means over cases: each loss term (``val_``), and IoU and Dice of the most probable class against the consensus.
-
-    The consensus is the raters' majority with ties to the foreground; several foreground classes are averaged. A model
-    with a clean head is scored by it. `step` says how far the training is, for terms whose weight changes on the way.
-    """
-    network.eval()
-    sums: dict[str, float] = {}
-    for number, batch in enumerate(all_batches(store, config.batch_size)):
-        batch = batch.to(device)
-        rng = rng_for(config.seed, "validate", number)
-        values = {f"val_{k}": float(v) for k, v in network.objective(batch, step, rng)._asdict().items()}
-        values |= _overlap(one_answer(network, batch.image, rng), batch)
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + value * len(batch.image)
-    return {name: total / len(store) for name, total in sums.items()}
-
-
-def _overlap(probs: Tensor, batch: Batch) -> dict[str, float]:
-    classes = probs.shape[1]
-    found = probs.argmax(dim=1).cpu()
-    wanted = majority(batch.masks.cpu(), batch.present.cpu(), classes, ties="highest")
-    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"iou": iou, "dice": dice}
-    return {
-        name: float(torch.stack([measure(found == k, wanted == k) for k in range(1, classes)]).mean())
-        for name, measure in measures.items()
-    }

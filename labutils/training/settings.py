@@ -12,6 +12,8 @@ import torch
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Goal
 
+SET_GOAL = "ged2_v"  # the goal that compares sampled answers, as a set, with the raters' masks
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
@@ -43,6 +45,10 @@ class FitConfig:
         for name in ("momentum", "weight_decay", "patience"):
             require(getattr(self, name) >= 0, f"fit.{name} is {getattr(self, name)}; wanted 0 or more", ConfigError)
         require(not self.patience or self.keep == "best", "fit.patience needs fit.keep = best", ConfigError)
+        good = self.goal.metric != SET_GOAL or self.goal.direction == "minimize"
+        require(
+            good, f"fit.goal.metric is {SET_GOAL}; wanted fit.goal.direction = minimize, as less is better", ConfigError
+        )
         require(0 <= self.warmup <= 1, f"fit.warmup is {self.warmup}; wanted a share in [0, 1]", ConfigError)
 
 

@@ -157,6 +157,11 @@ def rater_handles(masks: np.ndarray, present: np.ndarray | None, names: list[str
     return handles
 
 
+def line_handle(color: str, label: str) -> Line2D:
+    """Legend entry for an outline that is no rater's own, such as the truth's or a model's."""
+    return Line2D([], [], color=color, linewidth=2.2, label=label, path_effects=casing(color, 2.2))
+
+
 def mark_handles() -> list[Line2D]:
     """Legend entries for the marks of `rater_marks`."""
     return [

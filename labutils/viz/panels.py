@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from labutils.core.checks import InputError, require, require_shape
 from labutils.core.types import Case
 from labutils.viz.outlines import (
     check_raters,
     draw_raters,
+    line_handle,
     mark_handles,
     outline,
     rater_handles,
@@ -84,7 +84,7 @@ def raters_on_image(
     masks, present = check_raters(masks, present)
     handles = rater_handles(masks, present, names)
     extra = (truth, TRUTH_COLOR, "truth"), (consensus, CONSENSUS_COLOR, "consensus"), (model, MODEL_COLOR, "model")
-    handles += [_cased(color, label) for mask, color, label in extra if mask is not None]
+    handles += [line_handle(color, label) for mask, color, label in extra if mask is not None]
     entries = 4 if with_plain else 2  # a legend row holds
     side = 3.4 if with_plain else 4.2  # inches
     figure, axes = new_figure(1, 1 + with_plain, panel=(side, side + 0.1 + 0.2 * -(-len(handles) // entries)))
@@ -217,7 +217,7 @@ def validation_pictures(
         draw_raters(ax, masks[b], present[b], width=1.0)
         outline(ax, probabilities[b] > 0.5, MODEL_COLOR, width=1.8)
         rater_marks(ax, masks[b], present[b])
-    model = _cased(MODEL_COLOR, "model")
+    model = line_handle(MODEL_COLOR, "model")
     figure.legend(handles=[model, *mark_handles()], loc="outside lower center", ncols=4)
     return figure
 
@@ -234,7 +234,3 @@ def _grid(pictures: int, columns: int) -> tuple[Figure, np.ndarray]:
     for ax in axes.flat[pictures:]:
         ax.remove()
     return figure, axes.flat[:pictures]
-
-
-def _cased(color: str, label: str) -> Line2D:
-    return Line2D([], [], color=color, linewidth=2.2, label=label, path_effects=casing(color, 2.2))

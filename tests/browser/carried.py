@@ -21,3 +21,13 @@ def carried(page: Page, explorer: Explorer, **value: Any) -> Locator:
 def state(root: Locator) -> dict[str, Any]:
     """The values an explorer is set to, and the numbers it shows."""
     return json.loads(root.get_attribute("data-state"))
+
+
+def states(page: Page) -> list[dict[str, Any]]:
+    """What `state` gives for each explorer on a page."""
+    return [state(one) for one in page.locator(".lu-explorer").all()]
+
+
+def pixels(page: Page) -> list[str]:
+    """Every picture of a page, to be compared with itself after a move."""
+    return page.locator("canvas").evaluate_all("all => all.map((one) => one.toDataURL())")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labutils.core.types import Case
-from labutils.explore.core import as_html
+from labutils.explore.core import as_html, module, pack_floats
 from labutils.explore.raters import RatersExplorer
 
 # a model as widget managers have it: a change of a value is told to all who listen, the one who made it included
@@ -95,3 +95,18 @@ def test_a_name_cannot_break_the_page(page, name):
     page.wait_for_selector(".lu-explorer[data-state]")
     assert page.locator(".lu-value").first.inner_text() == name
     assert page.locator("b").count() == 0
+
+
+UNPACK = """async ([source, packed]) => {
+  const text = source + '\\nexport { unpackFloats };';
+  const kit = await import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+  return [...(await kit.unpackFloats(packed)).values];
+}"""
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_numbers_are_unpacked_to_the_bit(page, kind):
+    limits = np.finfo(kind)
+    ends = [0, limits.smallest_subnormal, 5 * limits.smallest_subnormal, limits.tiny, 1, 1 / 3, 1000.5, limits.max]
+    numbers = np.array([*ends, *(-one for one in ends[1:])], kind)
+    assert page.evaluate(UNPACK, [module("raters"), pack_floats(numbers)]) == numbers.astype(np.float64).tolist()

@@ -1,30 +1,20 @@
 """The explorer of metrics in a browser: its numbers are Python's, and mouse, finger and keys move the discs."""
 
-import json
-
 import numpy as np
 import pytest
 
 from labutils.core.runtime import numpy_rng_for
 from labutils.explore.metrics import LARGEST_PX, MOVED, POSITIONS, RATERS, SIZE_PX, MetricsExplorer, metrics_at
+from tests.browser.carried import pixels, states
 
 START = {"samples": [[20, 24, 9], [26, 24, 7]], "raters": RATERS, "moved": "sample 2"}
 EMPTY = [[20, 24, 0], [26, 24, 0]]
 PICTURE = "canvas >> nth=0"
 
 
-def states(page):
-    found = page.locator(".lu-explorer").evaluate_all("all => all.map((one) => one.dataset.state)")
-    return [json.loads(one) for one in found]
-
-
 def state(page):
     (found,) = states(page)
     return found
-
-
-def pixels(page):
-    return page.locator("canvas").evaluate_all("all => all.map((one) => one.toDataURL())")
 
 
 def on_page(page, x, y):

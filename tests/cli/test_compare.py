@@ -220,3 +220,16 @@ def test_two_comparisons_in_one_folder_do_not_meet(compared):
     words, folder, _, _ = compared
     with only_one(folder / "runs" / command.LOCK, "first"):
         assert "another comparison is running in" in refused(*words)
+
+
+def test_what_was_planted_and_what_is_found_of_it_are_told(tmp_path):
+    table = tmp_path / "table.json"
+    only = ("--only", "global matrices", *ONE_EPOCH)
+    answer = ask(*planted("--out", tmp_path / "runs", "--json", table, *only))
+    assert answer.code == 0, answer
+    told = json.loads(table.read_text())
+    found, staple = told["image_only"][0]["seeds"][0]["planted"], told["planted"]["pooled STAPLE"]
+    lines = answer.out.splitlines()
+    shown = lines.index("error of the planted matrices, mean/largest: every seed")
+    assert lines[shown + 1].split()[-1] == f"{found['matrices']['mean']:.3f}/{found['matrices']['largest']:.3f}"
+    assert f"pooled STAPLE: mean {staple['mean']:.3f}, largest {staple['largest']:.3f}" in lines

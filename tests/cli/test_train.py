@@ -150,7 +150,7 @@ REFUSALS = {
     "no such file of settings": (["--config", "gone.json"], "gone.json cannot be read"),
     "settings of another kind": (["--config", "notes.txt"], "wanted .json or .toml"),
     "device": (["--device", "tpux"], "device 'tpux' is not a device name"),
-    "goal": (["--set", "fit.goal.metric=dise"], "fit.goal.metric is 'dise'; wanted one of dice, iou, lr"),
+    "goal": (["--set", "fit.goal.metric=dise"], "fit.goal.metric is 'dise'; wanted one of dice, ged2_v, iou"),
     "channels": (["--set", "model.channels=3"], "the network has 3 channels and lidc-crops/train has 1"),
     "folder is gone": (["--root", "gone"], "gone is not a folder"),
     "folder inside the dataset": (["--root", "CROPS/train"], "looks like a folder inside the dataset"),
@@ -225,7 +225,7 @@ def test_track_keeps_the_run_and_goes_on_with_it_and_search_uses_the_same_store(
     assert (params["model.width"], params["fit.epochs"]) == ("4", "2")
     answer = ask(
         *("search", "--data", "lidc-crops", "--root", crops, "--out", "runs/study", "--trials", 1),
-        *("--set", "model.levels=2", "--set", "fit.epochs=1", "--set", "search.space.widths=[2]"),
+        *("--set", "model.levels=2", "--set", "fit.epochs=1", "--set", "search.space.model.width.choices=[2]"),
     )
     assert answer.code == 0, answer
     assert [status for _, status in statuses(here / "runs" / "mlflow.db")] == ["FINISHED"] * 3

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labutils.consensus.majority import TIE_RULES, intersection, majority, random_rater, soft_vote, union
+from labutils.consensus.majority import (
+    TIE_RULES,
+    intersection,
+    majority,
+    majority_of_others,
+    random_rater,
+    soft_vote,
+    union,
+)
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.metrics.votes import vote_counts
@@ -109,6 +117,22 @@ def test_votes_for_any_number_of_raters(raters, size, classes, seed):
         assert torch.equal(fused, majority(shuffled, None, classes, ties))
         if raters == 1:
             assert torch.equal(fused, masks[:, 0])
+
+
+@pytest.mark.parametrize(("ties", "classes"), [("half", 2), ("strict", 3), ("highest", 3)])
+def test_the_others_of_each_rater_are_those_that_are_left(ties, classes):
+    masks = draw(3, (4, 5, 6, 7), classes)
+    present = torch.rand(4, 5, generator=rng_for(0, "here")) < 0.7
+    present[:, 0] = True
+    others = majority_of_others(masks, present, classes, ties)
+    for r in range(5):
+        left = present.clone()
+        left[:, r] = False
+        some = left.any(dim=1)
+        assert torch.equal(others[some, r], majority(masks[some], left[some], classes, ties))
+        assert not others[~some, r].any()
+    alone = majority_of_others(masks[:, :1], None, classes, ties)
+    assert not alone.any()
 
 
 def test_random_rater_is_present_uniform_and_repeatable():

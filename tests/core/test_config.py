@@ -2,7 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -26,6 +26,8 @@ class Outer:
     limit: int | None = None
     on: bool = True
     inner: Inner = field(default_factory=Inner)
+    named: dict[str, Inner] = field(default_factory=dict)
+    anything: tuple[Any, ...] = ()
 
 
 def test_plain_values_become_a_configuration():
@@ -52,11 +54,19 @@ def test_plain_values_become_a_configuration():
         ({"width": 3, "inner": 4}, "inner is 4; wanted a table"),
         ({"width": 3, "on": 1}, "on is 1; wanted true or false"),
         ({"width": 3, "limit": "no"}, "limit is 'no'"),
+        ({"width": 3, "named": 4}, "named is 4; wanted a table of settings"),
+        ({"width": 3, "named": {"a": {"rat": 1}}}, r"named\.a has no setting 'rat'"),
     ],
 )
 def test_a_wrong_setting_is_named(values, words):
     with pytest.raises(ConfigError, match=words):
         config.from_dict(Outer, values)
+
+
+def test_a_table_takes_any_names_and_any_value_where_it_says_so():
+    got = config.from_dict(Outer, {"width": 3, "named": {"a": {"rate": 1}}, "anything": [1, "x", None]})
+    assert got == Outer(width=3, named={"a": Inner(rate=1.0)}, anything=(1, "x", None))
+    assert config.from_dict(Outer, config.to_dict(got)) == got
 
 
 def test_there_and_back():

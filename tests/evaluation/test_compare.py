@@ -14,6 +14,7 @@ from labutils.data.fused import WAYS
 from labutils.evaluation import compare
 from labutils.evaluation.compare import Plan, fusion_rows, learned_from, make_comparison, run_one, settled_on
 from labutils.evaluation.contenders import Contender
+from labutils.evaluation.evaluate import leave_one_rater_out
 from labutils.evaluation.passport import check_passport
 from labutils.models.registry import build
 from labutils.training.checkpoint import load_trained
@@ -167,7 +168,8 @@ def test_another_comparison_in_the_same_folder_is_refused(trained, change, says)
 def test_without_a_truth_rows_are_scored_by_consensus_and_by_what_they_draw(tmp_path):
     plan = plan_of(identified=False, truth=False)
     table = compared(plan, [UNET, STOCHASTIC], tmp_path)
-    assert table["score"]["name"] == "dice"
+    assert table["score"]["name"] == "dice_left_out"
+    assert table["raters_among_themselves"]["mean"] == pytest.approx(leave_one_rater_out(plan.test).mean(), abs=1e-6)
     assert table["with_masks"] == []
     unet, stochastic = (row["seeds"][0] for row in table["image_only"])
     assert unet["spread"]["sampler"] == "random-threshold"

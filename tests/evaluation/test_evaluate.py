@@ -138,11 +138,17 @@ def test_raters_leave_one_out_by_hand():
     # ties of two go to the foreground, so the others of each rater say 1110, 1100, 1110
     by_hand = [2 * 2 / (2 + 3), 2 * 2 / (3 + 2), 2 * 1 / (1 + 3)]
     assert leave_one_rater_out(store)[0] == pytest.approx(np.mean(by_hand))
+    # a model that says 1100 meets the same three masks
+    said = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 1, 4)
+    scored = evaluate(lambda *_: torch.cat([1 - said, said], dim=2), store, samples=1, metrics=["dice_left_out"])
+    assert scored.rows[0]["dice_left_out"] == pytest.approx(np.mean([2 * 2 / (2 + 3), 1, 2 * 2 / (2 + 3)]))
 
 
 def test_a_single_rater_has_nobody_to_meet():
     store = disc_store(2, raters=1)
     assert np.isnan(leave_one_rater_out(store)).all()
+    draw = draws.from_model(make(), torch.device("cpu"))
+    assert np.isnan(evaluate(draw, store, samples=1, metrics=["dice_left_out"]).values("dice_left_out")).all()
 
 
 def test_predictions_need_no_masks():

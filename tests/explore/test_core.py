@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labutils.core.checks import InputError
-from labutils.explore.core import Explorer, as_html, module, pack, pack_images
+from labutils.explore.core import Explorer, as_html, module, pack, pack_floats, pack_images
 from labutils.explore.raters import RatersExplorer
 
 
@@ -38,6 +38,27 @@ def test_steps_between_neighbors_are_smaller_than_smooth_images():
 def test_other_arrays_are_refused(array):
     with pytest.raises(InputError, match="wanted uint8"):
         pack(array)
+
+
+@pytest.mark.parametrize("kind", ["<f4", "<f2"])
+def test_numbers_come_back_to_the_bit(kind):
+    array = np.linspace(-3, 7, 12).astype(kind).reshape(3, 4)[:, ::-1]
+    packed = pack_floats(array)
+    back = unpack({**packed, "shape": [-1]}).view(f"<f{packed['bits'] // 8}")
+    assert np.array_equal(back.reshape(packed["shape"]), array)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros(3), "array is float64"),
+        (np.zeros((), np.float32), "wanted float16 or float32"),
+        (np.array([1, np.inf], np.float16), "1 values that are NaN or infinite"),
+    ],
+)
+def test_other_numbers_are_refused(array, sentence):
+    with pytest.raises(InputError, match=sentence):
+        pack_floats(array)
 
 
 def test_images_have_256_grays():

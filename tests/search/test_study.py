@@ -17,7 +17,8 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Goal
 from labutils.models.registry import build, make_config
 from labutils.search import study as room
-from labutils.search.space import SearchConfig, Space
+from labutils.search.plan import Plan
+from labutils.search.space import Range, SearchConfig, Space
 from labutils.search.study import ReportGoal, Study
 from labutils.search.tracking import PARENT
 from labutils.training.fit import fit
@@ -31,17 +32,17 @@ TRAIN, VALIDATE = disc_store(8), disc_store(4, split="validate")
 
 
 def make(out, tracker, *, goal=LOSS, epochs=2, **search):
-    space = Space(lr=(1e-3, 1e-1), widths=(2, 4))
-    return Study(
-        out,
+    space = Space(fit={"lr": Range(low=1e-3, high=1e-1, log=True)}, model={"width": Range(choices=(2, 4))})
+    plan = Plan(
         train=TRAIN,
         validate=VALIDATE,
-        model={"levels": 2},
+        model="unet",
+        settings={"levels": 2},
         config=FitConfig(epochs=epochs, batch_size=4, goal=goal),
         search=SearchConfig(**{"space": space, "random_trials": 2, **search}),
-        tracker=tracker,
         device=CPU,
     )
+    return Study(out, plan, tracker)
 
 
 def opened(out):
@@ -92,8 +93,8 @@ def test_a_real_study_has_a_run_for_each_trial_and_repeats_by_hand(out, tracker)
     for trial, run in zip(study.trials, runs, strict=True):
         assert run.info.status == "FINISHED"
         assert run.data.tags["trial"] == str(trial.number)
-        assert float(run.data.params["fit.lr"]) == trial.params["lr"]
-        assert int(run.data.params["model.width"]) == trial.params["width"]
+        assert float(run.data.params["fit.lr"]) == trial.params["fit.lr"]
+        assert int(run.data.params["model.width"]) == trial.params["model.width"]
         history = tracker.client.get_metric_history(run.info.run_id, "val_total")
         assert {m.step: m.value for m in history} == trial.intermediate_values
         assert len(history) == 2
@@ -104,7 +105,8 @@ def test_a_real_study_has_a_run_for_each_trial_and_repeats_by_hand(out, tracker)
     assert again.best == result.value == study.best_value
     passport = json.loads((artifacts(tracker, study.best_trial) / "passport.json").read_text())
     assert passport["weights_sha256"] == content_hash(again.network.state_dict())
-    assert passport["config"] == best == result.best
+    assert best == result.best
+    assert passport["config"] == {"model": {"name": "unet", **best["model"]}, "fit": best["fit"]}
 
 
 def artifacts(tracker, trial):
@@ -214,6 +216,16 @@ def test_a_study_with_other_settings_is_refused(out, tracker, scripted):
     with pytest.raises(ConfigError, match=r"fit.goal.direction = 'minimize', not 'maximize'"):
         make(out, tracker, goal=Goal(metric="val_total")).run(2)
     assert len(opened(out).trials) == 1
+
+
+def test_a_study_from_before_settings_had_dotted_names_is_refused(out, tracker):
+    out.mkdir()
+    study = optuna.create_study(storage=f"sqlite:///{out / 'study.db'}", study_name="search", direction="minimize")
+    space = {"lr": [1e-3, 1e-1], "widths": [2, 4]}
+    study.set_user_attr("settings", {"model": {"width": 4}, "fit": {}, "search": {"space": space}, "data": {}})
+    with pytest.raises(ConfigError, match=r"holds a study with .* and \d+ more; choose another folder"):
+        make(out, tracker).run(1)
+    assert opened(out).trials == []
 
 
 def test_two_searches_do_not_share_a_folder(out, tracker, scripted):
