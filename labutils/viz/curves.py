@@ -191,6 +191,28 @@ def runs(rows: Sequence[Runs], xlabel: str, *, odd: str = "") -> Figure:
     return figure
 
 
+def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str) -> Figure:
+    """Named lines on one pair of axes, such as a schedule over steps.
+
+    Args:
+        series: by name, the values along x and as many along y.
+        xlabel: quantity and unit along x.
+        ylabel: quantity and unit along y.
+    Raises:
+        InputError: there is no line, or one has not as many values along x as along y.
+    """
+    require(len(series) > 0, "series is empty; wanted at least one line")
+    figure, axes = new_figure(panel=(5.6, 2.6))
+    ax = axes[0, 0]
+    for place, (name, (x, y)) in enumerate(series.items()):
+        require(len(x) == len(y), f"{name} has {len(x)} values along x and {len(y)} along y; wanted as many")
+        ax.plot(x, y, color=RATER_COLORS[place % 8], linestyle=("-", "--", ":")[place % 3], label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(axis="y", color=GRID)
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
 def count_bars(labels: Sequence[str], counts: Sequence[int], xlabel: str, ylabel: str) -> Figure:
     """A bar a label with its count written on it."""
     figure, axes = new_figure(panel=(4.6, 2.6))

@@ -15,6 +15,7 @@ FIGURES = {
     "reliability": lambda: curves.reliability(BINS, BINS**2, np.arange(10)),
     "intervals": lambda: curves.intervals(ROWS, "GED² (lower is better)", floor=ROWS[0], ceiling=ROWS[1]),
     "runs": lambda: curves.runs([curves.Runs("a", [0.5]), curves.Runs("b", [0.6, 0.7], [True, False])], "Dice"),
+    "lines": lambda: curves.lines({"up": ([0, 1], [0, 2])}, "step", "weight"),
     "count_bars": lambda: curves.count_bars(["1", "2"], [30, 40], "readers", "nodules"),
     "value_histogram": lambda: curves.value_histogram(BINS, "IoU", "pairs", estimate=ROWS[0]),
     "groups": lambda: curves.groups({"size (mm)": (["small", "none"], [BINS, []])}, "IoU"),
@@ -107,3 +108,20 @@ def test_every_seed_is_a_dot_with_the_first_row_on_top_and_odd_ones_hollow():
 def test_runs_without_seeds_or_with_other_marks_are_refused(rows):
     with pytest.raises(InputError, match="wanted"):
         curves.runs(rows, "Dice")
+
+
+def test_lines_are_drawn_through_their_values_and_named():
+    figure = curves.lines({"up": ([0, 1, 3], [0, 2, 2]), "down": ([0, 1], [1, 0])}, "step", "weight")
+    first, second = figure.axes[0].lines
+    assert list(first.get_xdata()) == [0, 1, 3]
+    assert list(first.get_ydata()) == [0, 2, 2]
+    assert (first.get_color(), first.get_linestyle()) != (second.get_color(), second.get_linestyle())
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["up", "down"]
+
+
+@pytest.mark.parametrize(
+    ("series", "message"), [({}, "empty"), ({"up": ([0, 1], [0])}, "up has 2 values along x and 1")]
+)
+def test_lines_that_cannot_be_drawn_are_refused(series, message):
+    with pytest.raises(InputError, match=message):
+        curves.lines(series, "step", "weight")
