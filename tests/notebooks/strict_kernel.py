@@ -1,7 +1,8 @@
-"""Start-up file of the kernels that test the chapters: warnings are errors, and so is a magic that does not exist."""
+"""Start-up file of the kernels that test chapters: warnings are errors, so is an unknown magic, figures are coarse."""
 
 
 def _be_strict():
+    import sys
     import warnings
 
     from IPython import get_ipython
@@ -15,6 +16,13 @@ def _be_strict():
     # IPython prints a usage error to stderr only, where no test would see it; send it as the error it is.
     shell = get_ipython()
     shell.show_usage_error = lambda error: shell._showtraceback(type(error), error, [f"UsageError: {error}"])
+
+    def draw_coarsely(_info):
+        """Few pixels: a chapter must draw its figures here, and nobody looks at them."""
+        if style := sys.modules.get("labutils.viz.style"):
+            style.BOOK_STYLE["figure.dpi"] = 48
+
+    shell.events.register("pre_run_cell", draw_coarsely)
 
 
 _be_strict()
