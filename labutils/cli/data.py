@@ -23,7 +23,7 @@ def list_datasets() -> None:
     """One line a dataset: its name, what it is, and whether it is at hand."""
     for name in catalog.names():
         state = "at hand" if dataset_state(name)["found"] else "not found"
-        typer.echo(f"{name:<18}{state:<11}{catalog.card(name).title}")
+        typer.echo(f"{name:<20}{state:<11}{catalog.card(name).title}")
     typer.echo("labutils data show NAME says more of one")
 
 

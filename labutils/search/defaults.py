@@ -15,7 +15,6 @@ from typing import Any
 
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Goal
-from labutils.models.confusion import CleanHeadModel
 from labutils.models.registry import MODELS
 from labutils.search.space import Range, Space
 from labutils.training.settings import SET_GOAL
@@ -28,7 +27,7 @@ WARM_UP = (0.0, 0.3)  # shares of all steps
 
 def default_goal(model: str) -> Goal:
     """What trials of a model are compared by."""
-    if issubclass(MODELS[model].network, CleanHeadModel):
+    if hasattr(MODELS[model].network, "clean"):
         return Goal(metric=SET_GOAL, direction="minimize")
     return Goal()
 

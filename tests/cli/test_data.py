@@ -11,7 +11,7 @@ from tests.cli.asking import ask, refused
 def test_every_dataset_is_listed_with_whether_it_is_at_hand(crops, monkeypatch):
     monkeypatch.setenv("LABUTILS_DATA", str(crops))
     lines = ask("data", "list").out.splitlines()
-    states = {line.split()[0]: line[18:29].strip() for line in lines[:-1]}
+    states = {line.split()[0]: line[20:31].strip() for line in lines[:-1]}
     assert set(states) == set(catalog.names())
     assert states["lidc-crops"] == states["lidc-raters"] == states["digit-annotators"] == "at hand"
     assert states["mnist-annotators"] == "not found"

@@ -1,6 +1,8 @@
 """Comparisons as they are recorded and printed; the trainings behind them are tested with the command."""
 
 import copy
+import statistics
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 from labutils.core.checks import DataError
 from labutils.core.files import write_json
 from labutils.evaluation import compared
+from labutils.evaluation.compare import settled_on
 from labutils.evaluation.passport import make_passport
 
 
@@ -80,3 +83,23 @@ def test_the_image_only_part_stars_lost_seeds_and_counts_sure_differences():
 
 def test_the_other_part_has_an_interval_that_stays_on_its_line():
     assert compared.with_masks_markdown(TABLE).splitlines()[2] == "| staple | 0.840 [0.830,\N{NO-BREAK SPACE}0.850] |"
+
+
+RECORDED = sorted((Path(__file__).parents[2] / "results").rglob("compare.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
+def test_recorded_comparisons_agree_with_themselves(path):
+    """Medians and extremes are those of the seeds, each seed is judged by its own numbers, and seeds differ."""
+    table = compared.recorded(f"{path.parent.name}/compare")
+    assert table["compared_with"] == table["image_only"][0]["name"]
+    for entry in table["image_only"]:
+        means = [one["score"]["mean"] for one in entry["seeds"]]
+        assert (entry["median"], entry["worst"], entry["best"]) == (statistics.median(means), min(means), max(means))
+        assert len({one["weights_sha256"] for one in entry["seeds"]}) == len(means) == 5
+        assert entry["passport"]["weights_sha256"] == entry["seeds"][0]["weights_sha256"]
+        for one in entry["seeds"]:
+            assert one["settled_on"] == settled_on(one["score"]["mean"], one["raters"])
+            first = table["image_only"][0]["seeds"][one["seed"]]["score"]["mean"]
+            gap = one.get("minus_first", {"mean": 0.0})["mean"]
+            assert gap == pytest.approx(one["score"]["mean"] - first, abs=3e-6)
