@@ -49,6 +49,16 @@ class NearZeroConv(nn.Conv2d):
         super().__init__(inputs, outputs, kernel_size=1)
 
 
+class AcrossBatch(nn.BatchNorm1d):
+    """Batch normalization of one vector per image, (B, C) to (B, C); of a single image, by the running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each number's mean over the batch becomes 0 and its standard deviation 1, before scale and shift."""
+        if len(x) > 1:
+            return super().forward(x)
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until H and W are multiples of `multiple`: (B, C, H, W) to (B, C, H', W')."""
     height, width = image.shape[-2:]

@@ -27,7 +27,15 @@ class Gaussian(NamedTuple):
 
     def log_density(self, z: Tensor) -> Tensor:
         """Log-density of z (B, Z), in nats, (B,)."""
-        return torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z).sum(dim=-1)
+        return self.log_marginals(z).sum(dim=-1)
+
+    def log_marginals(self, z: Tensor) -> Tensor:
+        """Log-density of each number of z by itself, (B, Z) to (B, Z), in nats."""
+        return torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z)
+
+    def moments(self) -> Gaussian:
+        """Itself."""
+        return self
 
 
 class Mixture(NamedTuple):
@@ -46,8 +54,14 @@ class Mixture(NamedTuple):
 
     def log_density(self, z: Tensor) -> Tensor:
         """Log-density of z (B, Z), in nats, (B,)."""
-        each = torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z[:, None]).sum(dim=-1)
-        return torch.logsumexp(self.weights + each, dim=1)
+        return torch.logsumexp(self.weights + self._each(z).sum(dim=-1), dim=1)
+
+    def log_marginals(self, z: Tensor) -> Tensor:
+        """Log-density of each number of z by itself, (B, Z) to (B, Z), in nats; their sum is not that of z."""
+        return torch.logsumexp(self.weights[:, :, None] + self._each(z), dim=1)
+
+    def _each(self, z: Tensor) -> Tensor:
+        return torch.distributions.Normal(self.mean, self.log_sigma.exp()).log_prob(z[:, None])
 
     def moments(self) -> Gaussian:
         """The normal distribution with the same means and standard deviations."""
@@ -60,8 +74,8 @@ class Mixture(NamedTuple):
 class Latents(NamedTuple):
     """What is believed of z for each of N masks: each present rater's of each case, in that order."""
 
-    prior: Gaussian  # (N, Z), before the mask was seen; of a mixture, the normal with its moments
-    posterior: Gaussian  # (N, Z), after
+    prior: Gaussian | Mixture  # before the mask was seen
+    posterior: Gaussian  # after
 
 
 def size(latent: int, components: int) -> int:
@@ -73,6 +87,16 @@ def normal(parameters: Tensor) -> Gaussian:
     """Mean and bounded log standard deviation from float (..., 2 Z), one after the other."""
     mean, log_sigma = parameters.float().chunk(2, dim=-1)
     return Gaussian(mean, LOG_SIGMA * torch.tanh(log_sigma / LOG_SIGMA))
+
+
+def narrow(parameters: Tensor) -> Gaussian:
+    """Mean and log standard deviation from float (..., 2 Z), the latter between -`LOG_SIGMA` and 0, and at 0 halfway.
+
+    For a posterior. One that may be wide can drown what it knows in noise before a decoder has learned to listen, and
+    one so wide that its bound is flat finds no way back.
+    """
+    mean, log_sigma = parameters.float().chunk(2, dim=-1)
+    return Gaussian(mean, -LOG_SIGMA * torch.sigmoid(log_sigma))
 
 
 def belief(parameters: Tensor, latent: int) -> Gaussian | Mixture:

@@ -194,6 +194,10 @@ class OriginalCM(OriginalBodyModel):
         require_shape("z", z, "BSZ", B=len(image), Z=self.config.latent)
         return self._annotators(self.head(self.features(image)), z)
 
+    def answers(self, image: Tensor, z: Tensor) -> Tensor:
+        """What annotators of given latent vectors say, (B, S, K, H, W), as `annotators` has it."""
+        return self.annotators(image, z).probs
+
     def _annotators(self, logits: Tensor, z: Tensor) -> Annotators:
         log_matrices = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
         return Annotators(log_matrices.exp(), self.said(logits, log_matrices).exp())

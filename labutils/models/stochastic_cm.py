@@ -13,10 +13,17 @@ Where raters are identified, prior and posterior also see which rater it is.
 The prior mixes several normal distributions. One alone leaves holes between kinds of annotators, and draws from the
 holes are of no kind: the kinds then come out in the wrong frequencies, however well each label is recognized.
 
+A chance that nears 0 hardly feels the loss any more, since the gradient of a softmax goes with the chance. Just after
+the warm-up all annotators learn what most pixels say, and a chance that went to 0 for all cannot come back for one
+kind. So log-matrices are held near their start, by a square whose slope does not fade.
+
+The posterior's summary is normalized over the batch, as in Zhu et al. 2020, and it never is wider than one: at first
+it tells labels apart by little, and where noise drowns that, the decoder learns to ignore z for good.
+
 Differences from the published model (see `labutils.models.original_cm`, which has it with its faults): probabilities
 are mixed, not logits; the KL counts once; the prior looks at the image, the posterior at the label; the decoder is
-convolutional; matrices start near the identity and are normalized once; the clean head is not trained to be the mean
-rater.
+convolutional; matrices start near the identity and are normalized once; the posterior is normalized over the batch;
+the clean head is not trained to be the mean rater.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z); log-matrices (B, 1, K, K, H, W).
 """
@@ -33,7 +40,7 @@ from torch.nn import functional
 from labutils.core.checks import ConfigError, require, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
-from labutils.models.blocks import ConvBlock, NearZeroConv
+from labutils.models.blocks import AcrossBatch, ConvBlock, NearZeroConv
 from labutils.models.confusion import (
     Annotators,
     CleanHeadModel,
@@ -43,7 +50,7 @@ from labutils.models.confusion import (
     mean_diagonal,
     said,
 )
-from labutils.models.latents import Anneal, Gaussian, Latents, Mixture, belief, divergence, kl_weight, normal, size
+from labutils.models.latents import Anneal, Gaussian, Latents, Mixture, belief, divergence, kl_weight, narrow, size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +63,13 @@ class StochasticCMConfig(ConfusionConfig):
     anneal: Anneal = "linear"  # how the KL's weight comes to `beta`
     ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
     coder_width: int = 24  # channels of prior, posterior and decoder
+    hold: float = 1e-3  # weight of the mean squared distance of the log-matrices from their start
 
     def __post_init__(self) -> None:
         for name in ("latent", "components", "ramp", "coder_width"):
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
-        require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)
+        for name in ("beta", "hold"):
+            require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; wanted 0 or more", ConfigError)
         super().__post_init__()
 
 
@@ -79,14 +88,15 @@ class StochasticCMWhole(NamedTuple):
     logits: Tensor  # (B, K, H, W)
     log_matrices: Tensor  # (B, 1, K, K, H, W)
     proposed: Tensor  # (B, numbers), of p(z | x)
-    recognized: Tensor  # (B, 2 Z), of q(z | x, y)
+    recognized: Tensor  # (B, 2 Z), q(z | x, y) as `labutils.models.latents.narrow` reads it
 
 
 class StochasticCMTerms(NamedTuple):
     """The loss and its parts.
 
-    ``total = raters + weight * kl / pixels + config.clean_weight * clean + config.trace * trace``, weight the KL's at
-    this step. While warming up ``total`` is ``clean``, the cross-entropy to the vote fraction, and the others are 0.
+    ``total = raters + weight * kl / pixels + config.clean_weight * clean + config.trace * trace + config.hold * hold``,
+    weight the KL's at this step. While warming up ``total`` is ``clean``, the cross-entropy to the vote fraction, and
+    the others are 0.
     """
 
     total: Tensor
@@ -94,17 +104,19 @@ class StochasticCMTerms(NamedTuple):
     kl: Tensor  # nats an image; of a mixture an estimate from one draw
     clean: Tensor  # nats, the clean head's own term
     trace: Tensor  # mean diagonal of the matrices
+    hold: Tensor  # mean squared distance of the log-matrices from their start
 
 
 class Encoder(nn.Module):
     """Feature maps, and which rater it is, to what is believed of z: (B, inputs, H, W) to (B, numbers)."""
 
-    def __init__(self, inputs: int, components: int, config: StochasticCMConfig) -> None:
+    def __init__(self, inputs: int, components: int, config: StochasticCMConfig, *, contrast: bool) -> None:
         super().__init__()
         width = config.coder_width
-        self.fine = ConvBlock(inputs, width, convs=1, norm="none")
-        self.coarse = ConvBlock(width, 2 * width, convs=2, norm="none")
+        self.fine = ConvBlock(inputs, width, convs=1, norm="group")
+        self.coarse = ConvBlock(width, 2 * width, convs=2, norm="group")
         self.rater = nn.Embedding(config.raters, 2 * width) if config.raters else None
+        self.contrast = AcrossBatch(2 * width) if contrast else nn.Identity()  # in what the images of a batch differ
         self.last = nn.Linear(2 * width, size(config.latent, components))
 
     def forward(self, maps: Tensor, rater: Tensor | None = None) -> Tensor:
@@ -113,7 +125,7 @@ class Encoder(nn.Module):
         summary = self.coarse(pooled).mean(dim=(2, 3))
         if self.rater is not None:
             summary = summary + self.rater(rater)
-        return self.last(torch.relu(summary))
+        return self.last(torch.relu(self.contrast(summary)))
 
 
 class Decoder(nn.Module):
@@ -140,6 +152,19 @@ class Decoder(nn.Module):
         return torch.log_softmax(self.start + entries, dim=2)
 
 
+def from_start(log_matrices: Tensor, start: float) -> Tensor:
+    """How far matrices are from where they start: mean squared difference of all log-entries, 0 or more.
+
+    Where an entry goes to 0 the slope in its logit grows; that of the likelihood goes to 0 with the entry.
+
+    Args:
+        log_matrices: float (B, R, K, K, H, W), or 1 for B, R, H and W.
+        start: the diagonal of every matrix before training, above 1/K and below 1.
+    """
+    log_start = torch.log_softmax(identity_logits(log_matrices.shape[2], start), dim=0)
+    return ((log_matrices.float() - log_start[:, :, None, None].to(log_matrices.device)) ** 2).mean()
+
+
 class StochasticCM(CleanHeadModel):
     """The body, a clean head, and a conditional variational autoencoder over confusion matrices."""
 
@@ -147,8 +172,8 @@ class StochasticCM(CleanHeadModel):
 
     def __init__(self, config: StochasticCMConfig) -> None:
         super().__init__(config)
-        self.prior = Encoder(config.width, config.components, config)
-        self.posterior = Encoder(config.width + config.classes, 1, config)
+        self.prior = Encoder(config.width, config.components, config, contrast=False)
+        self.posterior = Encoder(config.width + config.classes, 1, config, contrast=True)
         self.decoder = Decoder(config)
 
     def forward(self, image: Tensor) -> StochasticCMOutput:
@@ -185,6 +210,10 @@ class StochasticCM(CleanHeadModel):
         require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
         return self._annotators(self.features(image), z)
 
+    def answers(self, image: Tensor, z: Tensor) -> Tensor:
+        """What annotators of given latent vectors say, (B, S, K, H, W), as `annotators` has it."""
+        return self.annotators(image, z).probs
+
     def _annotators(self, features: Tensor, z: Tensor) -> Annotators:
         log_probs = torch.log_softmax(self.head(features).float(), dim=1)
         matrices = [self.decoder(z[:, s], features) for s in range(z.shape[1])]  # one at a time: memory of one map
@@ -210,15 +239,14 @@ class StochasticCM(CleanHeadModel):
         case, rater = batch.present.nonzero(as_tuple=True)
         features, who = self.features(batch.image)[case], rater if self.config.raters else None
         label = batch.masks[case, rater][:, None]
-        prior, posterior = self._beliefs(features, label, who)
-        return Latents(prior if isinstance(prior, Gaussian) else prior.moments(), posterior)
+        return Latents(*self._beliefs(features, label, who))
 
     def _beliefs(self, features: Tensor, label: Tensor, who: Tensor | None) -> tuple[Gaussian | Mixture, Gaussian]:
         """Prior and posterior of the masks `label` (B, 1, H, W)."""
         latent = self.config.latent
         return (
             belief(self.prior(features, who), latent),
-            normal(self.posterior(self._with(features, label), who)),
+            narrow(self.posterior(self._with(features, label), who)),
         )
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
@@ -249,7 +277,7 @@ class StochasticCM(CleanHeadModel):
         logits = self.head(features)
         if step < config.warm_up:
             clean, zero = clean_term("cross-entropy", logits, batch), logits.new_zeros(())
-            return StochasticCMTerms(clean, zero, zero, clean, zero)
+            return StochasticCMTerms(clean, zero, zero, clean, zero, zero)
         rater = torch.multinomial(batch.present.float().cpu(), 1, generator=rng).to(features.device)  # (B, 1)
         label = batch.masks.gather(1, rater[:, :, None, None].expand(-1, -1, *batch.masks.shape[2:]))
         who = rater[:, 0] if config.raters else None
@@ -265,9 +293,10 @@ class StochasticCM(CleanHeadModel):
             clean_term(config.clean, logits, batch, identified=config.raters > 0),
             mean_diagonal(log_matrices),
         )
+        hold = from_start(log_matrices, config.start)
         weight = kl_weight(config, step - config.warm_up) / label[0].numel()
-        total = nll + weight * kl + config.clean_weight * clean + config.trace * trace
-        return StochasticCMTerms(total, nll, kl, clean, trace)
+        total = nll + weight * kl + config.clean_weight * clean + config.trace * trace + config.hold * hold
+        return StochasticCMTerms(total, nll, kl, clean, trace, hold)
 
     def _with(self, features: Tensor, label: Tensor) -> Tensor:
         one_hot = functional.one_hot(label[:, 0].long(), self.config.classes).movedim(-1, 1)

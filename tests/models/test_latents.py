@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from labutils.core.runtime import rng_for
-from labutils.models.latents import LOG_SIGMA, Gaussian, Mixture, belief, divergence, kl_weight, normal, size
+from labutils.models.latents import LOG_SIGMA, Gaussian, Mixture, belief, divergence, kl_weight, narrow, normal, size
 from labutils.models.registry import make_config
 
 
@@ -45,6 +45,17 @@ def test_one_part_is_a_normal_distribution():
         assert torch.allclose(ours, wanted, atol=1e-6)
 
 
+def test_numbers_by_themselves_have_the_densities_of_their_margins():
+    """Parts at (0, 0) and (2, 2): either number alone at 0 as above, and both together not its square."""
+    both = mixture([0.5, 0.5], [[0.0, 0.0], [2.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]])
+    alone = mixture([0.5, 0.5], [[0.0], [2.0]], [[1.0], [1.0]]).log_density(torch.zeros(1, 1)).item()
+    assert both.log_marginals(torch.zeros(1, 2)).flatten().tolist() == pytest.approx([alone, alone])
+    assert both.log_density(torch.zeros(1, 2)).item() > 2 * alone + 0.1
+    normal_ = gaussian([1.0, 0.0], [1.0, 2.0])
+    z = torch.tensor([[0.3, 0.4]])
+    assert normal_.log_marginals(z).sum().item() == pytest.approx(normal_.log_density(z).item())
+
+
 def test_the_moments_of_a_mixture_by_hand():
     """Two parts at -1 and 3, chances 3/4 and 1/4, deviation 1: mean 0, variance 1 + 3/4 * 1 + 1/4 * 9 = 4."""
     mean, log_sigma = mixture([0.75, 0.25], [[-1.0], [3.0]], [[1.0], [1.0]]).moments()
@@ -74,6 +85,12 @@ def test_a_belief_is_read_from_as_many_numbers_as_it_needs(components, numbers):
 def test_deviations_are_bounded():
     assert normal(torch.tensor([[0.0, 1e6]])).log_sigma.item() == pytest.approx(LOG_SIGMA)
     assert normal(torch.tensor([[0.0, 0.1]])).log_sigma.item() == pytest.approx(0.1, abs=1e-4)
+
+
+def test_a_narrow_belief_is_never_wider_than_one():
+    found = narrow(torch.tensor([[3.0, 0.0], [3.0, 1e6], [3.0, -1e6]]))
+    assert found.mean.flatten().tolist() == [3, 3, 3]
+    assert found.log_sigma.flatten().tolist() == pytest.approx([-LOG_SIGMA / 2, -LOG_SIGMA, 0])
 
 
 @pytest.mark.parametrize("name", ["stochastic-cm", "original-cm"])

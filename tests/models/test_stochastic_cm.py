@@ -1,13 +1,18 @@
 """The distribution over confusion matrices: annealing, prior and posterior, annotators, planted styles."""
 
+import math
+
 import pytest
 import torch
 
 from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
+from labutils.losses import labels_nll_mean
+from labutils.models.confusion import said
 from labutils.models.latents import Gaussian, Mixture, belief
 from labutils.models.registry import build, make_config
+from labutils.models.stochastic_cm import from_start
 
 SMALL = {"width": 4, "levels": 2, "warm_up": 0, "latent": 3, "anneal": "none"}
 IMAGE = torch.rand(2, 1, 7, 5, generator=rng_for(0, "image"))
@@ -72,7 +77,8 @@ def test_the_prior_mixes_as_many_distributions_as_asked_for(components, kind):
     assert isinstance(belief(model.prior(model.features(IMAGE)), 3), kind)
     batch = Batch(IMAGE, torch.zeros(2, 2, 7, 5, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool))
     prior, posterior = model.latents(batch)
-    assert prior.mean.shape == posterior.mean.shape == (4, 3)
+    assert isinstance(prior, kind)
+    assert prior.moments().mean.shape == posterior.mean.shape == (4, 3)
     assert torch.isfinite(model.objective(batch, 0, rng_for(0, "o")).kl)
 
 
@@ -91,3 +97,46 @@ def test_latent_vectors_of_another_size_are_refused():
         make().annotators(IMAGE, torch.zeros(2, 1, 4))
     with pytest.raises(InputError, match="n is 0"):
         make().sample(IMAGE, 0, rng_for(0, "s"))
+
+
+def column_of(logit):
+    """Log-matrix (1, 1, 2, 2, 1, 1): foreground called so with chance .95, background with the chance of `logit`."""
+    background = torch.log_softmax(torch.stack([torch.zeros(()), logit]), dim=0)
+    return torch.stack([background, torch.tensor([0.05, 0.95]).log()], dim=1)[None, None, :, :, None, None]
+
+
+@pytest.mark.parametrize("chance", [0.05, 1e-3, 1e-6])
+def test_the_slope_of_the_likelihood_fades_with_a_chance_and_that_of_the_hold_grows(chance):
+    """By hand, for a mask that calls foreground a pixel that the clean head calls background with .7."""
+    logit = torch.tensor(chance / (1 - chance), dtype=torch.float32).log().requires_grad_()
+    log_probs = torch.tensor([0.7, 0.3]).log().view(1, 2, 1, 1)
+    mask = torch.ones(1, 1, 1, 1, dtype=torch.uint8)
+    nll = labels_nll_mean(said(log_probs, column_of(logit)), mask, torch.ones(1, 1, dtype=torch.bool))
+    (slope,) = torch.autograd.grad(nll, logit)
+    says = 0.7 * chance + 0.3 * 0.95
+    assert slope.item() == pytest.approx(-chance * (1 - chance) * 0.7 / says, rel=1e-3)
+    hold = from_start(column_of(logit), 0.95)
+    (slope,) = torch.autograd.grad(hold, logit)
+    up, down = math.log(chance / 0.05), math.log((1 - chance) / 0.95)  # of four entries, two moved
+    assert hold.item() == pytest.approx((up**2 + down**2) / 4, rel=1e-3, abs=1e-9)
+    assert slope.item() == pytest.approx((up * (1 - chance) - down * chance) / 2, rel=1e-3, abs=1e-6)
+
+
+def test_the_hold_is_nothing_at_the_start_and_draws_a_lost_chance_back():
+    """All chances to call background foreground have gone to e^-12, and half of the masks call all of it foreground."""
+    masks = torch.stack([torch.zeros(2, 7, 5), torch.ones(2, 7, 5)], dim=1).to(torch.uint8)
+    batch = Batch(IMAGE, masks, torch.ones(2, 2, dtype=torch.bool))
+    found = {}
+    for hold in (0.0, 1.0):
+        model = make(hold=hold, norm="none")
+        assert model.objective(batch, 0, rng_for(0, "o")).hold.item() < 1e-2
+        with torch.no_grad():
+            model.decoder.entries.bias.copy_(torch.tensor([9.0, 0.0, 0.0, 0.0]))
+        optimizer = torch.optim.Adam(model.decoder.entries.parameters(), 1e-2)
+        for step in range(50):
+            terms = model.objective(batch, step, rng_for(0, "same draw"))
+            optimizer.zero_grad()
+            terms.total.backward()
+            optimizer.step()
+        found[hold] = terms.hold.item()
+    assert found[1.0] < 0.6 * found[0.0]

@@ -6,7 +6,8 @@ import pytest
 
 from labutils.core.checks import ConfigError, InputError
 from labutils.models.registry import make_config
-from labutils.training.suit import model_config, require_fits
+from labutils.training.settings import FitConfig
+from labutils.training.suit import model_config, require_fits, require_past_warm_up
 from tests.discs import disc_store
 
 PER_RATER = ("global-cm", "pixel-cm")
@@ -67,3 +68,15 @@ def test_a_network_built_for_one_size_of_image_takes_it_from_the_data():
         InputError, match=r"built for images of \(28, 28\) pixels and those of discs/train have \(16, 16\)"
     ):
         model_config("original-cm", {"size_px": [28, 28]}, disc_store(2))
+
+
+@pytest.mark.parametrize(("warm_up", "refused"), [(0, False), (5, False), (6, True), (7, True)])
+def test_a_training_that_ends_in_the_warm_up_is_refused(warm_up, refused):
+    """Two epochs of five cases in batches of two are six steps."""
+    config, fit = make_config("global-cm", {"raters": 3, "warm_up": warm_up}), FitConfig(epochs=2, batch_size=2)
+    if refused:
+        with pytest.raises(ConfigError, match=f"2 epochs on 5 cases has 6 steps and model.warm_up is {warm_up}"):
+            require_past_warm_up(config, fit, 5)
+    else:
+        require_past_warm_up(config, fit, 5)
+        require_past_warm_up(make_config("unet", {}), fit, 5)
