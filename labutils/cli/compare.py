@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
+from labutils.cli.notes import rater_notes, truth_notes
 from labutils.cli.runs import require_own_folder, require_writable
 from labutils.cli.stores import counted
-from labutils.cli.train import truth_notes
 from labutils.core.checks import ConfigError, require, require_choice
 from labutils.core.config import from_dict
 from labutils.core.files import only_one, write_json
@@ -20,19 +20,15 @@ from labutils.data import catalog
 from labutils.data.splits import assert_disjoint
 from labutils.data.store import Store
 from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
+from labutils.evaluation.compared import PLANTED, planted_found, spread_found
 from labutils.evaluation.contenders import ROWS, Contender
-from labutils.evaluation.recovery import RIM_PX
 from labutils.evaluation.scores import METRICS
+from labutils.models.confusion import ConfusionConfig
 from labutils.training.callbacks import ProgressBar
 from labutils.training.checkpoint import RUN, same_run
 from labutils.training.settings import FitConfig
 
 TABLES = ("model", "fit")
-PLANTED = {
-    "matrices": "error of the planted matrices, mean/largest",
-    "columns": f"error of the planted columns within {RIM_PX:g} px of the rim, mean over raters",
-    "styles": "total variation of drawn styles from the planted frequencies",
-}
 LOCK = ".compare.lock"
 _NO_EPOCH = "every contender trains to the last epoch"
 GIVEN = {"seed": "--seeds says how many", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}  # of fit.*
@@ -139,8 +135,10 @@ def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender]) -> No
 def _notes(plan: Plan, chosen: Sequence[Contender], left_out: Mapping[str, str]) -> Iterator[str]:
     for name, why in left_out.items():
         yield f"{name} is left out: {why}"
-    for contender in [contender for contender in chosen if contender.per_rater][:1]:
-        yield from truth_notes(contender.config(plan.shared, plan.train), plan.train)
+    yield from rater_notes(plan.train)
+    configs = [contender.config(plan.shared, plan.train) for contender in chosen]
+    for config in [config for config in configs if isinstance(config, ConfusionConfig)][:1]:
+        yield from truth_notes(config, plan.train)
 
 
 def lines(table: Mapping[str, Any]) -> list[str]:
@@ -170,30 +168,19 @@ def _with_bounds(score: Mapping[str, Any]) -> str:
 
 def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:
     """How like the raters the answers are that a contender draws, where it draws any."""
-    told = {row["name"]: row["seeds"][0].get("spread", {}) for row in table["image_only"]}
-    for metric in (name for name in METRICS if name != "diversity" and any(name in spread for spread in told.values())):
-        yield f"{METRICS[metric].label}, of {table['samples']} answers drawn: every seed"
-        for row in (row for row in table["image_only"] if metric in told[row["name"]]):
-            means = " ".join(f"{seed['spread'][metric]['mean']:.3f}" for seed in row["seeds"])
-            rule = told[row["name"]]["sampler"]
-            yield f"  {row['name']:34} {means}{'' if rule == 'model' else f'  by {rule}'}"
+    for metric in (name for name in METRICS if name != "diversity"):
+        found = spread_found(table, metric)
+        if found:
+            yield f"{METRICS[metric].label}, of {table['samples']} answers drawn: every seed"
+        for name, seeds in found.items():
+            yield f"  {name:34} {seeds}"
 
 
 def _planted_lines(table: Mapping[str, Any]) -> Iterator[str]:
     """How much of what was planted each contender found, where something was."""
-    rows = [row for row in table["image_only"] if "planted" in row["seeds"][0]]
     for what, label in PLANTED.items():
-        finding = [row for row in rows if what in row["seeds"][0]["planted"]]
-        if finding:
+        found = planted_found(table, what)
+        if found:
             yield f"{label}: every seed"
-        for row in finding:
-            yield f"  {row['name']:34} " + " ".join(_told(seed["planted"][what]) for seed in row["seeds"])
-    for name, found in table.get("planted", {}).items() if rows else ():
-        yield f"{name}: " + ", ".join(f"{key} {_told(value)}" for key, value in found.items())
-
-
-def _told(found: Any) -> str:
-    """What was found of a plant as a few digits: one number, a mean over raters, or those of a table that matter."""
-    if isinstance(found, Mapping):
-        return "/".join(f"{found[key]:.3f}" for key in ("mean", "largest", "total_variation") if key in found)
-    return f"{sum(found) / len(found):.3f}" if isinstance(found, list) else f"{found:.3f}"
+        for name, seeds in found.items():
+            yield f"  {name:34} {seeds}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import typer
 
+from labutils.cli.notes import rater_notes, truth_notes
 from labutils.cli.runs import (
     MEMBERS,
     PASSPORT,
@@ -22,14 +23,12 @@ from labutils.cli.runs import (
     write_members,
 )
 from labutils.cli.stores import Stores, counted, training_stores
-from labutils.consensus.identifiability import CASES, check_identifiability
 from labutils.core.checks import DataError, NumericsError, require, require_choice
 from labutils.core.config import from_dict, to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
 from labutils.core.words import quantity
 from labutils.data.loading import steps_per_epoch
-from labutils.data.store import Store
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import epoch_ids
 from labutils.models.base import Model
@@ -40,7 +39,7 @@ from labutils.training.checkpoint import RUN, WEIGHTS, load_trained, same_run
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit
 from labutils.training.settings import FitConfig
-from labutils.training.suit import model_config
+from labutils.training.suit import model_config, require_past_warm_up
 from labutils.training.tensors import content_hash
 from labutils.training.validation import require_goal, validation_scores
 
@@ -74,7 +73,8 @@ def train(
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
     require_goal(network, stores.validate, config, where)
-    notes = truth_notes(network.config, stores.train)
+    require_past_warm_up(network.config, config, len(stores.train))
+    notes = [*rater_notes(stores.train), *truth_notes(network.config, stores.train)]
     asked = describe_run(model, network, config, stores, root) | {"notes": notes}
     known = same_run(out, asked)
     if known and (out / PASSPORT).exists():
@@ -119,15 +119,6 @@ def _fit(
             tracked.log_json(PASSPORT, passport)
         write_json(out / PASSPORT, passport)
     return passport
-
-
-def truth_notes(config: Any, store: Store) -> list[str]:
-    """Why a network that learns raters' errors may not tell them from the truth; nothing for any other network."""
-    if not getattr(config, "per_rater", False):
-        return []
-    few = store.batch(range(min(CASES, len(store))))
-    found = check_identifiability(few.masks, few.present, store.card.classes)
-    return [f"the truth is not identified: {finding.sentence}" for finding in found.findings]
 
 
 def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> str:

@@ -28,6 +28,7 @@ from labutils.metrics.inputs import check_stack
 from labutils.metrics.overlap import pairwise_dice
 
 FRACTION = 0.2  # of the others' agreement; ordinary raters of one image stay above it
+CASES = 50  # of a dataset, the first so many are looked at
 MENDED = 0.5  # of the others' agreement: what a remedy must reach to be told
 
 
@@ -140,6 +141,35 @@ def warn_of_odd_raters(
                 stacklevel=stacklevel,
             )
     return found
+
+
+def odd_sentences(masks: Tensor, present: Tensor | None = None) -> list[str]:
+    """What `odd_raters` finds in the first `CASES` cases of a dataset that may be a fault of its files.
+
+    A sentence for each rater who is odd in half of the cases or more, or in one that a flip, a swap of axes or a shift
+    would mend. Others who are odd now and then are bad raters.
+
+    Args:
+        masks: uint8 (N, R, [D,] H, W), classes; every class but 0 counts as drawn.
+        present: bool (N, R), who judged each case; None for everybody. A case that nobody judged is passed over.
+    Returns:
+        sentences with the number of cases and what would mend one of them; often none.
+    Raises:
+        InputError: as for `odd_raters`.
+    """
+    few = masks[:CASES] > 0
+    who = torch.ones(few.shape[:2], dtype=torch.bool) if present is None else present[:CASES]
+    found = [odd_raters(case, here) for case, here in zip(few, who, strict=True) if bool(here.any())]
+    told = []
+    for rater in range(few.shape[1]):
+        odd = [case for case in found if bool(case.odd[rater])]
+        remedies = [case.remedies[rater] for case in odd if rater in case.remedies]
+        if remedies or (odd and 2 * len(odd) >= len(found)):
+            mends = f"; in one of them {remedies[0]}" if remedies else ""
+            told.append(
+                f"rater {rater} drew elsewhere than the others in {len(odd)} of {len(found)} cases looked at{mends}"
+            )
+    return told
 
 
 def _agreement(drawn: Tensor) -> Tensor:

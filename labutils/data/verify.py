@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
+from labutils.consensus.odd_raters import odd_sentences
 from labutils.core.checks import LabutilsError
 from labutils.core.words import quantity
 from labutils.data import catalog
@@ -16,7 +19,7 @@ class Verified(NamedTuple):
     """What is said of one split."""
 
     split: str
-    facts: str  # cases, patients, raters and source; "" where the split cannot be read
+    facts: str  # cases, patients, raters, source, and raters who drew elsewhere; "" where the split cannot be read
     fault: str  # one sentence; "" where there is none
 
 
@@ -54,7 +57,8 @@ def _verified(name: str, split: str, root: str | Path | None, published: str | N
     same = store.manifest == published
     told = "no manifest is published" if published is None else "equal to the published split" if same else ""
     fault = f"its manifest is {store.manifest}, not {published} as published: some files are others, more or fewer"
-    facts = f"{_counts(store)}, {store.source}{told and f'; {told}'}"
+    odd = odd_sentences(torch.from_numpy(store.masks), torch.from_numpy(store.present))
+    facts = "; ".join([f"{_counts(store)}, {store.source}", *([told] if told else []), *odd])
     return Verified(split, facts, "" if told else fault)
 
 

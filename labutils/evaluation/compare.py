@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from labutils.core.checks import require
+from labutils.core.checks import DataError, require
 from labutils.core.config import to_dict
 from labutils.core.files import plain, read_json, write_json
 from labutils.core.runtime import numpy_rng_for, rng_for
@@ -41,7 +41,7 @@ from labutils.models.samplers import rules_for
 from labutils.training.checkpoint import RUN, same_run
 from labutils.training.fit import Callback, fit
 from labutils.training.settings import FitConfig
-from labutils.training.suit import require_fits
+from labutils.training.suit import require_fits, require_past_warm_up
 from labutils.training.tensors import content_hash
 
 SCORES = "scores.json"
@@ -67,6 +67,9 @@ class Plan:
         require(self.seeds, "there is no seed; wanted one or more")
         for store, purpose in ((self.train, "learn from"), (self.test, "score against")):
             require(store.labeled, f"{store.card.name}/{store.split} has no masks to {purpose}")
+        several = self.test.truth is not None or bool((np.asarray(self.test.present).sum(axis=1) > 1).any())
+        where = f"{self.test.card.name}/{self.test.split}"
+        require(several, f"{where} has no truth and one rater a case; wanted a second one, to score against the others")
 
     @property
     def score(self) -> str:
@@ -82,11 +85,12 @@ def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, 
     """What is asked for of one training, as its ``run.json`` holds it.
 
     Raises:
-        ConfigError: a setting that its model does not have, or out of its range.
+        ConfigError: a setting that its model does not have, or out of its range, or training ends in the warm-up.
         InputError: the model does not suit the data.
     """
     config = contender.config(plan.shared, plan.train)
     require_fits(config, plan.test)
+    require_past_warm_up(config, plan.fit, len(plan.train))
     also = {"also": list(contender.also)} if contender.also else {}
     return {
         "model": contender.model,
@@ -106,12 +110,14 @@ def run_one(plan: Plan, contender: Contender, seed: int, folder: Path, callbacks
     Raises:
         ConfigError: the folder holds a training with other settings or data.
         InputError: as `describe_training`.
+        DataError: the scores of a finished training are damaged.
         NumericsError: the loss is not finite.
     """
     asked = describe_training(plan, contender, seed)
     if not same_run(folder, asked):
         write_json(folder / RUN, asked | {"versions": package_versions()})
     if (folder / SCORES).exists():
+        _scores_in(folder, plan)
         return
     train = learned_from(plan.train, contender.labels)
     network = build(contender.model, make_config(contender.model, asked["settings"]), rng_for(seed, "weights"))
@@ -127,6 +133,15 @@ def run_one(plan: Plan, contender: Contender, seed: int, folder: Path, callbacks
         weights_sha256=content_hash(result.network.state_dict()),
     )
     write_json(folder / SCORES, scores | {"seconds": round(result.seconds, 1), "passport": passport})
+
+
+def _scores_in(folder: Path, plan: Plan) -> dict[str, Any]:
+    told = read_json(folder / SCORES)
+    values, passport = (told.get(key) if isinstance(told, dict) else None for key in ("values", "passport"))
+    whole = isinstance(values, list) and len(values) == len(plan.test) and isinstance(passport, dict)
+    wanted = f"wanted one for each of {len(plan.test)} cases, and a passport; remove its folder to train again"
+    require(whole, f"{folder / SCORES} is damaged: {wanted}", DataError)
+    return told
 
 
 @lru_cache(maxsize=4)
@@ -208,7 +223,7 @@ def make_comparison(
         DataError: scores are missing or damaged.
     """
     require(contenders, "there is no contender")
-    scores = {key: read_json(path / SCORES) for key, path in folder_of.items()}
+    scores = {key: _scores_in(path, plan) for key, path in folder_of.items()}
     rows = []
     for contender in contenders:
         seeds = [_seed_row(plan, scores, contenders[0].name, contender.name, seed) for seed in plan.seeds]

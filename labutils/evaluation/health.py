@@ -1,13 +1,19 @@
 """Is a latent vector alive? What it carries, what it moves, and whether samples differ as raters do.
 
-A model with a latent vector z can learn to leave it alone: the posterior becomes the prior, every sample is the same,
-and the loss is content. This **collapse** is invisible in a score of the mean; here it is measured, per latent number:
+A model with a latent vector z can learn to leave it alone: the posterior becomes the prior, or the decoder stops
+listening; every sample is the same, and the loss is content. This **collapse** is invisible in a score of the mean;
+here it is measured, per latent number:
 
 - the **KL** of the posterior from the prior, in nats: how much seeing the mask says beyond seeing the image;
 - the **activity**: the variance over masks of the posterior's mean, from the prior's mean and in its deviations. Where
   the prior is the standard normal for every image this is the activity of Burda et al. 2016 (arXiv 1509.00519); with a
   prior that depends on the image theirs would count what the image alone moves;
-- the **diversity** of samples beside that of the raters, E[d(S,S')] and E[d(Y,Y')] without self-pairs.
+- how much it is **heard**: how far an answer moves when this number alone is drawn anew, beside how far two raters'
+  masks lie apart. KL and activity look at what is written into z, this at what is read from it: a posterior that is
+  normalized over the batch looks active beside a decoder that is deaf;
+
+and of the whole vector its **nats**, the KL of all numbers together, and the **diversity** of samples beside that of
+the raters, E[d(S,S')] and E[d(Y,Y')] without self-pairs.
 
 Nothing here is told of single raters, so exchangeable ones will do.
 """
@@ -27,35 +33,14 @@ from labutils.data.store import Store
 from labutils.evaluation.draws import from_model
 from labutils.losses import kl_normal
 from labutils.metrics.disagreement import rater_diversity, sample_diversity
+from labutils.models.latents import Gaussian, Latents
 
 COLLAPSED_NATS = 0.01  # a latent number that carries less has collapsed
 ACTIVE = 0.01  # activity above which a latent number is active, as in Burda et al. 2016
+HEARD = 0.03  # a latent number that moves answers by less than this share of the raters' difference is not heard
 ALIKE = 0.1  # samples that differ by less than this share of the raters' diversity are one answer
 BATCH = 32
-
-
-class Normals(Protocol):
-    """Independent normal numbers for each of N masks."""
-
-    @property
-    def mean(self) -> Tensor:
-        """Float (N, Z)."""
-
-    @property
-    def log_sigma(self) -> Tensor:
-        """Float (N, Z), natural logarithm of the standard deviation."""
-
-
-class Latents(Protocol):
-    """What is believed of z for each of N masks: each present rater's of each case."""
-
-    @property
-    def prior(self) -> Normals:
-        """Before the mask was seen."""
-
-    @property
-    def posterior(self) -> Normals:
-        """After."""
+DRAWS = 64  # of a posterior, where its KL from a mixture has no formula
 
 
 class LatentModel(Protocol):
@@ -64,12 +49,20 @@ class LatentModel(Protocol):
     def latents(self, batch: Batch) -> Latents:
         """Prior and posterior for every present mask of a batch."""
 
+    def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """n latent vectors from the prior of each image, (B, S, Z)."""
+
+    def answers(self, image: Tensor, z: Tensor) -> Tensor:
+        """What follows from latent vectors (B, S, Z): probabilities (B, S, K, H, W)."""
+
 
 class LatentHealth(NamedTuple):
     """The state of a latent vector on some cases."""
 
-    kl_nats: Tensor  # float64 (Z,), mean over masks
+    kl_nats: Tensor  # float64 (Z,), of each number by itself, mean over masks
+    nats: float  # of the whole vector, mean over masks; what several numbers say alike counts once
     activity: Tensor  # float64 (Z,), variance over masks (divisor N - 1)
+    heard: Tensor  # float64 (Z,), 0 or more; 1: drawing this number anew moves an answer as far as another rater would
     sample_diversity: float  # in [0, 1], mean over the cases that two raters judged; NaN where there is none
     rater_diversity: float  # likewise, of the same cases; good when both are equal
     masks: int  # N
@@ -84,13 +77,18 @@ class LatentHealth(NamedTuple):
         """Bool (Z,): KL below `COLLAPSED_NATS`."""
         return self.kl_nats < COLLAPSED_NATS
 
+    @property
+    def deaf(self) -> Tensor:
+        """Bool (Z,): heard less than `HEARD`; false where nothing can be compared."""
+        return self.heard < HEARD
+
     def sentences(self) -> list[str]:
         """What is wrong, in plain words; empty where nothing is."""
         told = []
         if bool(self.collapsed.all()):
             latents = "the only latent carries" if len(self.kl_nats) == 1 else f"all {len(self.kl_nats)} latents carry"
             told.append(
-                f"{latents} {float(self.kl_nats.sum()):.4f} nats in all: the model has collapsed, and a sample does "
+                f"{latents} {self.nats:.4f} nats in all: the model has collapsed, and a sample does "
                 "not depend on who draws"
             )
         else:
@@ -99,6 +97,11 @@ class LatentHealth(NamedTuple):
                 "nothing that raters taught"
                 for z in self.collapsed.nonzero()[:, 0].tolist()
             ]
+        told += [
+            f"latent {z} is not heard: drawing it anew moves an answer by {float(self.heard[z]):.4f} of what another "
+            "rater would"
+            for z in (self.deaf & ~self.collapsed).nonzero()[:, 0].tolist()
+        ]
         if self.sample_diversity < ALIKE * self.rater_diversity:  # never with NaN
             told.append(
                 f"samples differ by {self.sample_diversity:.4f} and raters by {self.rater_diversity:.4f} on average: "
@@ -107,19 +110,35 @@ class LatentHealth(NamedTuple):
         return told
 
 
-def kl_per_latent(latents: Latents) -> Tensor:
-    """KL of the posterior from the prior for each latent number, mean over masks: float64 (Z,), nats, 0 or more."""
-    given = (latents.posterior.mean, latents.posterior.log_sigma, latents.prior.mean, latents.prior.log_sigma)
-    return kl_normal(*(part.double() for part in given)).mean(dim=0)
+def kl_of_latents(latents: Latents, rng: torch.Generator) -> tuple[Tensor, float]:
+    """KL of the posterior from the prior, mean over masks, in nats: of each number, float64 (Z,), and of all together.
+
+    Exact where the prior is normal, and 0 or more. From a mixture there is no formula: the mean over draws from the
+    posterior, right on average; each number then is held against what the mixture says of it alone.
+    """
+    posterior, prior = _double(latents.posterior), _double(latents.prior)
+    if isinstance(prior, Gaussian):
+        each = kl_normal(posterior.mean, posterior.log_sigma, prior.mean, prior.log_sigma).mean(dim=0)
+        return each, float(each.sum())
+    alone, whole = [], []
+    for z in posterior.draw(DRAWS, rng).unbind(dim=1):
+        alone.append((posterior.log_marginals(z) - prior.log_marginals(z)).mean(dim=0))
+        whole.append((posterior.log_density(z) - prior.log_density(z)).mean())
+    return torch.stack(alone).mean(dim=0), float(torch.stack(whole).mean())
 
 
 def activity_per_latent(latents: Latents) -> Tensor:
     """Variance over masks of the posterior's mean, from the prior's mean and in its deviations: float64 (Z,).
 
-    The divisor is N - 1; of one mask it is NaN.
+    Of a mixture, the mean and deviations of the whole. The divisor is N - 1; of one mask it is NaN.
     """
-    moved = (latents.posterior.mean.double() - latents.prior.mean.double()) / latents.prior.log_sigma.double().exp()
+    prior = _double(latents.prior).moments()
+    moved = (latents.posterior.mean.double() - prior.mean) / prior.log_sigma.exp()
     return moved.var(dim=0) if len(moved) > 1 else torch.full_like(moved[0], torch.nan)
+
+
+def _double(belief: Any) -> Any:
+    return type(belief)(*(part.double() for part in belief))
 
 
 def latent_health(
@@ -145,24 +164,51 @@ def latent_health(
     where = torch.device(device)
     spread = _diversities(network, store, samples, seed, where)
     with torch.no_grad():
+        heard = _heard(network, store, samples, seed, where)
         parts = [network.latents(batch.to(where)) for batch in all_batches(store, BATCH)]
-    believed = _Latents(_joined([one.prior for one in parts]), _joined([one.posterior for one in parts]))
-    kl_nats, activity = kl_per_latent(believed), activity_per_latent(believed)
-    return LatentHealth(kl_nats, activity, *spread, len(believed.prior.mean))
+    believed = Latents(*(_joined(beliefs) for beliefs in zip(*parts, strict=True)))
+    each, nats = kl_of_latents(believed, rng_for(seed, "nats"))
+    return LatentHealth(each, nats, activity_per_latent(believed), heard, *spread, len(believed.posterior.mean))
 
 
-class _Normals(NamedTuple):
-    mean: Tensor
-    log_sigma: Tensor
+def _joined(parts: tuple[Any, ...]) -> Any:
+    """One belief of all masks, on the CPU."""
+    return type(parts[0])(*(torch.cat(numbers).cpu() for numbers in zip(*parts, strict=True)))
 
 
-class _Latents(NamedTuple):
-    prior: _Normals
-    posterior: _Normals
+def _heard(network: Any, store: Store, samples: int, seed: int, device: torch.device) -> Tensor:
+    """Mean absolute change of an answer when one number of z is drawn anew, over that from rater to rater, (Z,).
+
+    Both are means over cases, pixels and foreground classes; NaN where no two raters judged a case or none differ.
+    """
+    moved: list[Tensor] = []
+    apart: list[Tensor] = []
+    for batch in all_batches(store, BATCH):
+        image, rng = batch.image.to(device), rng_for(seed, "heard", len(moved))
+        z, other = network.draw(image, 2 * samples, rng).chunk(2, dim=1)
+        before = network.answers(image, z)[:, :, 1:]
+        redrawn = [torch.where(torch.arange(z.shape[2], device=device) == k, other, z) for k in range(z.shape[2])]
+        change = [(network.answers(image, one)[:, :, 1:] - before).abs().flatten(1).mean(dim=1) for one in redrawn]
+        moved.append(torch.stack(change).double().cpu())
+        apart.append(rater_distance(batch, store.card.classes))
+    raters = torch.cat(apart)
+    both = ~raters.isnan()
+    differ = raters[both].mean()
+    return torch.cat(moved, dim=1)[:, both].mean(dim=1) / torch.where(differ > 0, differ, torch.nan)
 
 
-def _joined(parts: list[Normals]) -> _Normals:
-    return _Normals(torch.cat([part.mean.cpu() for part in parts]), torch.cat([part.log_sigma.cpu() for part in parts]))
+def rater_distance(batch: Batch, classes: int) -> Tensor:
+    """Mean absolute difference of two raters' labels, over pixels and foreground classes: float64 (B,), in [0, 1].
+
+    Pairs of different raters only; NaN for a case that fewer than two judged.
+    """
+    raters = batch.present.sum(dim=1).double()
+    foreground = torch.arange(1, classes)[:, None, None, None]
+    one_hot = (batch.masks[:, None] == foreground) & batch.present[:, None, :, None, None]
+    chance = one_hot.double().sum(dim=2) / raters[:, None, None, None]
+    pairs = raters / (raters - 1)  # self-pairs, which never differ, leave the mean
+    distance = (2 * chance * (1 - chance)).flatten(1).mean(dim=1) * pairs
+    return torch.where(raters > 1, distance, torch.nan)
 
 
 def _diversities(network: Any, store: Store, samples: int, seed: int, device: torch.device) -> tuple[float, float]:

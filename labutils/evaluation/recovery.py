@@ -1,8 +1,8 @@
 """What a network found of what was planted: the raters' confusion matrices, or how often each style is drawn.
 
 Only the scores read the plant; nothing is learned from it. Beside each score stands what it is to be compared with:
-pooled STAPLE on the training cases' masks for single matrices, and for matrices that vary the best that one matrix per
-rater can do on the very pixels that are scored.
+pooled STAPLE and pooled Dawid-Skene on the training cases' masks for single matrices, and for matrices that vary the
+best that one matrix per rater can do on the very pixels that are scored.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labutils.consensus.dawid_skene import dawid_skene
 from labutils.consensus.staple import staple
 from labutils.core.runtime import rng_for
 from labutils.data import planted_sets
@@ -30,6 +31,7 @@ from labutils.metrics.confusion import (
 from labutils.metrics.styles import nearest_style, style_shares
 from labutils.models.base import Model
 
+FUSED = ("pooled STAPLE", "pooled Dawid-Skene")  # what estimates single matrices without an image
 RIM_PX = 4.0  # pixels this near the truth's rim count, where matrices vary
 ALIKE = 0.85  # Dice with the nearest style below which a sample is of none
 BATCH = 20
@@ -69,8 +71,9 @@ def recovered(network: Model, store: Store, device: torch.device, *, samples: in
 def references(train: Store, test: Store) -> dict[str, Any]:
     """What the recovered matrices are to be compared with, on the same data; empty where none are planted.
 
-    "pooled STAPLE" estimates one matrix per rater from the training cases' masks, without an image; "best constant"
-    is the least error of the true class's column that one matrix per rater can have, by mean and by median.
+    "pooled STAPLE", of two classes, and "pooled Dawid-Skene" estimate one matrix per rater from the training cases'
+    masks, without an image; the second is left out where no case has two raters, whom it compares. "best constant" is
+    the least error of the true class's column that one matrix per rater can have, by mean and by median.
     """
     plant = planted_in(test)
     if plant is None or not test.card.identified:
@@ -80,8 +83,17 @@ def references(train: Store, test: Store) -> dict[str, Any]:
     best = {center: constant_error(columns, truth, near, center=center).tolist() for center in ("mean", "median")}
     told: dict[str, Any] = {"best constant": best}
     if (single := _single(plant)) is not None:
-        told["pooled STAPLE"] = matrix_error(_stapled(train), single)._asdict()
+        if train.card.classes == 2:
+            told["pooled STAPLE"] = matrix_error(_stapled(train), single)._asdict()
+        if bool((np.asarray(train.present).sum(axis=1) > 1).any()):
+            told["pooled Dawid-Skene"] = matrix_error(_compared(train), single)._asdict()
     return told
+
+
+def _compared(train: Store) -> Tensor:
+    """Matrices by pooled Dawid-Skene, float64 (R, K, K)."""
+    masks, present = torch.from_numpy(np.asarray(train.masks)), torch.from_numpy(np.asarray(train.present))
+    return dawid_skene(masks, present, train.card.classes, pooled=True).confusion[0]
 
 
 def _stapled(train: Store) -> Tensor:

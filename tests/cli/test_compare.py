@@ -9,7 +9,7 @@ from labutils.core.files import only_one
 from labutils.evaluation.contenders import CONTENDERS, FAULTS
 from tests.cli.asking import SMALL, ask, files_below, refused
 
-ONE_EPOCH = ("--set", "fit.epochs=1")
+ONE_EPOCH = ("--set", "fit.epochs=1", "--set", "model.warm_up=0")
 
 
 def planted(*more, limit=4):
@@ -25,7 +25,7 @@ def exchangeable(crops, *more):
 def compared(tmp_path_factory):
     """A folder of trainings, what was said while it was made, and the table."""
     folder = tmp_path_factory.mktemp("compared")
-    only = ("--only", "stochastic matrices", "--only", "U-Net, vote fraction", "--set", "model.warm_up=0")
+    only = ("--only", "stochastic matrices", "--only", "U-Net, vote fraction")
     words = planted("--out", folder / "runs", "--json", folder / "table.json", *only, *ONE_EPOCH)
     answer = ask(*words)
     assert answer.code == 0, answer
@@ -119,7 +119,8 @@ def test_a_stopped_comparison_goes_on_to_the_same_table(tmp_path, monkeypatch):
     """Stopped inside the second training; nothing of the table is written until all are scored."""
 
     def go(folder):
-        only = ("--only", "U-Net, vote fraction", "--only", "global matrices", "--set", "fit.epochs=2")
+        only = ("--only", "U-Net, vote fraction", "--only", "global matrices", "--set", "model.warm_up=0")
+        only += ("--set", "fit.epochs=2")
         words = planted("--out", folder / "runs", "--json", folder / "table.json", *only, limit=8)
         return ask(*words), folder / "table.json"
 
@@ -174,7 +175,8 @@ def test_a_truth_that_is_not_identified_is_noted_once(tmp_path):
 
 
 def test_the_rows_of_faults_are_trained_and_every_score_of_what_they_draw_is_shown(tmp_path):
-    words = ("--rows", "faults", "--only", FAULTS[0].name, "--only", FAULTS[-1].name, *ONE_EPOCH)
+    only = ("--only", FAULTS[0].name, "--only", FAULTS[-1].name)
+    words = ("--rows", "faults", *only, *ONE_EPOCH)
     answer = ask(*planted("--out", tmp_path / "runs", "--json", tmp_path / "table.json", *words))
     assert answer.code == 0, answer
     table = json.loads((tmp_path / "table.json").read_text())
@@ -217,6 +219,10 @@ REFUSALS = {
     "setting that a row stands for": (["--set", "model.target=soft"], "model.target is what the row 'U-Net, vote"),
     "seed": (["--set", "fit.seed=3"], "fit.seed is not free in a comparison: --seeds says how many"),
     "choice of an epoch": (["--set", "fit.keep=best"], "fit.keep is not free in a comparison"),
+    "end in the warm-up": (
+        ["--set", "fit.epochs=1", "--limit", "4"],
+        "a training of 1 epoch on 4 cases has 1 step and model.warm_up is 100; wanted a shorter warm-up or more epochs",
+    ),
     "channels": (["--set", "model.channels=3"], "the network has 3 channels and lidc-crops/train has 1"),
     "raters of exchangeable data": (["--set", "model.raters=3"], "which follows single raters, needs rater k"),
 }
@@ -247,4 +253,4 @@ def test_what_was_planted_and_what_is_found_of_it_are_told(tmp_path):
     lines = answer.out.splitlines()
     shown = lines.index("error of the planted matrices, mean/largest: every seed")
     assert lines[shown + 1].split()[-1] == f"{found['matrices']['mean']:.3f}/{found['matrices']['largest']:.3f}"
-    assert f"pooled STAPLE: mean {staple['mean']:.3f}, largest {staple['largest']:.3f}" in lines
+    assert f"  {'pooled STAPLE':34} {staple['mean']:.3f}/{staple['largest']:.3f}" in lines

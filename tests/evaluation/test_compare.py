@@ -301,7 +301,19 @@ def test_plans_without_seeds_or_masks_and_tables_without_rows_are_refused(tmp_pa
         replace(plan, test=bare)
     with pytest.raises(InputError, match="discs/train has no masks to learn from"):
         replace(plan, train=replace(bare, split="train"))
+    lone = np.zeros_like(plan.test.present)
+    lone[:, 0] = True
+    with pytest.raises(InputError, match="discs/test has no truth and one rater a case; wanted a second one"):
+        replace(plan, test=replace(plan.test, truth=None, present=lone))
     with pytest.raises(InputError, match="there is no contender"):
         make_comparison(plan, [], {})
     with pytest.raises(DataError, match=r"scores\.json cannot be read"):
+        make_comparison(plan, [UNET], {("U-Net", 0): tmp_path})
+
+
+@pytest.mark.parametrize("damaged", [{}, [], {"values": [0.5], "passport": {}}, {"values": None, "passport": {}}])
+def test_scores_that_do_not_fit_the_cases_are_refused_by_name(tmp_path, damaged):
+    plan = plan_of()
+    write_json(tmp_path / "scores.json", damaged)
+    with pytest.raises(DataError, match=r"scores\.json is damaged: wanted one for each of \d+ cases"):
         make_comparison(plan, [UNET], {("U-Net", 0): tmp_path})

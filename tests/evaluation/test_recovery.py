@@ -95,6 +95,14 @@ def test_pooled_staple_finds_single_matrices_only_where_raters_share_cases(name,
     assert low < references(train, test)["pooled STAPLE"]["mean"] < high
 
 
+def test_pooled_dawid_skene_finds_single_matrices_and_is_left_out_where_there_is_nothing_to_compare():
+    train, test = (planted("planted-global", split, cases=CASES).store for split in ("train", "test"))
+    told = references(train, test)
+    assert told["pooled Dawid-Skene"]["mean"] < 0.005 < told["pooled STAPLE"]["mean"]
+    lone, test = (planted("planted-global-one", split, cases=CASES).store for split in ("train", "test"))
+    assert set(references(lone, test)) == {"best constant", "pooled STAPLE"}
+
+
 def test_nothing_is_told_where_nothing_is_known():
     plant = planted("planted-global", "test", cases=3)
     network = build("unet", make_config("unet", {"width": 2, "levels": 2}), rng_for(0, "weights"))
