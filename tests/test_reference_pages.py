@@ -76,16 +76,21 @@ def commands_of(text: str) -> list[str]:
     return re.findall(r"^\s*(labutils .+)$", text, flags=re.MULTILINE) + re.findall(r"`(labutils [^`]+)`", text)
 
 
-def options_of(command: str) -> tuple[list[str], set[str]]:
-    """The options that a command uses, and those that it has.
+def command_of(command: str):
+    """The command that a line calls, and the words that it is given.
 
     Raises:
         KeyError: there is no such command.
     """
-    words = shlex.split(command)[1:]
-    found = typer.main.get_command(app)
+    words, found = shlex.split(command)[1:], typer.main.get_command(app)
     while hasattr(found, "commands"):
         found = found.commands[words.pop(0)]
+    return found, words
+
+
+def options_of(command: str) -> tuple[list[str], set[str]]:
+    """The options that a command uses, and those that it has."""
+    found, words = command_of(command)
     return [word for word in words if word.startswith("--")], {o for p in found.params for o in p.opts}
 
 
@@ -94,6 +99,21 @@ def test_a_command_of_the_page_exists_with_its_options(command):
     used, known = options_of(command)
     assert used
     assert set(used) <= known
+
+
+def chapter_commands():
+    """The commands with options that chapters show."""
+    for path in sorted((Path(__file__).parents[1] / "nbs").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4)["cells"]:
+            if cell["cell_type"] == "markdown":
+                yield from (command for command in commands_of("".join(cell["source"])) if " --" in command)
+
+
+@pytest.mark.parametrize("command", list(chapter_commands()))
+def test_a_command_of_a_chapter_has_every_option_that_it_needs(command):
+    found, words = command_of(command)
+    given = found.make_context("labutils", words).params
+    assert not [p.name for p in found.params if p.required and given[p.name] is None]
 
 
 @pytest.mark.parametrize("setting", sorted(set(re.findall(r"\bmodel\.\w+=[\w-]+", WHICH))))
