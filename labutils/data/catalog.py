@@ -107,11 +107,11 @@ def load(name: str, split: str, *, root: str | Path | None = None, limit: int | 
     Args:
         name: one of `names`, or the path of somebody's own folder, as for `dataset`.
         split: one of the card's splits.
-        root: the dataset's folder or its parent; None looks under `labutils.core.runtime.data_root`. Without meaning
-            for a dataset that needs no files, and refused beside a path.
+        root: the dataset's folder or its parent; None looks under `labutils.core.runtime.data_root`. Refused for a
+            dataset that is made from nothing, and beside a path.
         limit: the most cases wanted, 1 or more; the first ones in the dataset's order.
     Raises:
-        ConfigError: the dataset or the split is unknown, `limit` is below 1, or there is a root beside a path.
+        ConfigError: the dataset or the split is unknown, `limit` is below 1, or a root was given that is not read.
         DataError: the files are missing or damaged.
     """
     record = dataset(name)
@@ -127,7 +127,7 @@ def available(name: str, root: str | Path | None = None) -> tuple[str, ...]:
         name: as for `load`.
         root: as for `load`.
     Raises:
-        ConfigError: there is no such dataset, or there is a root beside a path.
+        ConfigError: there is no such dataset, or a root was given that is not read.
         DataError: no folder was named and none was found.
     """
     record = dataset(name)
@@ -141,7 +141,7 @@ def searched(name: str, root: str | Path | None = None) -> list[tuple[Path, bool
     """The folders `load` looks in, in order, each with whether the dataset was found there; [] if it needs none.
 
     Raises:
-        ConfigError: there is no such dataset, or there is a root beside a path.
+        ConfigError: there is no such dataset, or a root was given that is not read.
     """
     return _searched(dataset(name), root)
 
@@ -151,9 +151,11 @@ def _searched(record: Dataset, root: str | Path | None) -> list[tuple[Path, bool
         told = f"root is {root}, and {record.place} names a folder already; wanted one of them"
         require(root is None, told, ConfigError)
         return [(record.place, True)]
-    base = Path(root).expanduser() if root is not None else data_root()
     if not record.folders:
+        told = f"root is {root}, and {record.card.name} is made here and reads no files; wanted no root"
+        require(root is None, told, ConfigError)
         return []
+    base = Path(root).expanduser() if root is not None else data_root()
     candidates = [*(base / folder for folder in record.folders), base]
     return [(folder, record.found(folder)) for folder in candidates]
 

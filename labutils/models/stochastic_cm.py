@@ -142,27 +142,26 @@ class Decoder(nn.Module):
             nn.ReLU(), *(layer for _ in range(2) for layer in (nn.Conv2d(width, width, 1), nn.ReLU()))
         )
         self.entries = NearZeroConv(width, config.classes**2)
-        start = identity_logits(config.classes, config.start)
-        self.register_buffer("start", start[:, :, None, None], persistent=False)
+        self.register_buffer("start", identity_logits(config.classes, config.start), persistent=False)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         """The matrices of one annotator per feature map."""
         mixed = self.mix(self.see(features) + self.who(z)[:, :, None, None])
         entries = self.entries(mixed).float().view(len(z), 1, self.classes, self.classes, *features.shape[-2:])
-        return torch.log_softmax(self.start + entries, dim=2)
+        return torch.log_softmax(self.start[:, :, None, None] + entries, dim=2)
 
 
-def from_start(log_matrices: Tensor, start: float) -> Tensor:
+def from_start(log_matrices: Tensor, start: Tensor) -> Tensor:
     """How far matrices are from where they start: mean squared difference of all log-entries, 0 or more.
 
     Where an entry goes to 0 the slope in its logit grows; that of the likelihood goes to 0 with the entry.
 
     Args:
         log_matrices: float (B, R, K, K, H, W), or 1 for B, R, H and W.
-        start: the diagonal of every matrix before training, above 1/K and below 1.
+        start: float (K, K), logits of every matrix before training, as `labutils.models.confusion.identity_logits` has
+            them; on the same device.
     """
-    log_start = torch.log_softmax(identity_logits(log_matrices.shape[2], start), dim=0)
-    return ((log_matrices.float() - log_start[:, :, None, None].to(log_matrices.device)) ** 2).mean()
+    return ((log_matrices.float() - torch.log_softmax(start, dim=0)[:, :, None, None]) ** 2).mean()
 
 
 class StochasticCM(CleanHeadModel):
@@ -293,7 +292,7 @@ class StochasticCM(CleanHeadModel):
             clean_term(config.clean, logits, batch, identified=config.raters > 0),
             mean_diagonal(log_matrices),
         )
-        hold = from_start(log_matrices, config.start)
+        hold = from_start(log_matrices, self.decoder.start)
         weight = kl_weight(config, step - config.warm_up) / label[0].numel()
         total = nll + weight * kl + config.clean_weight * clean + config.trace * trace + config.hold * hold
         return StochasticCMTerms(total, nll, kl, clean, trace, hold)

@@ -1,5 +1,8 @@
 """The clock's arithmetic and the verdict, on functions whose cost is known."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.bench.timing import Bench, Timing, measure, table
@@ -31,6 +34,14 @@ def test_measure_tells_slow_from_fast_and_scales_the_share():
     assert 0.002 < timing.ratio < 0.05  # 10 times the additions, a tenth of the work: 0.01
     assert "0.1 of the work, scaled" in table([timing])
     assert "met" in table([timing])
+
+
+def test_the_time_of_a_process_that_was_waited_for_counts():
+    def child():
+        subprocess.run([sys.executable, "-I", "-c", "sum(range(3_000_000))"], check=True)
+
+    (spent_s,) = measure(bench(ours=child, turns=1)).ours_s
+    assert spent_s > 0.005  # no machine adds three million numbers and starts Python in less
 
 
 def test_check_runs_before_the_clock():

@@ -1,12 +1,13 @@
 """Comparing two functions in one process: CPU time, one thread, calls interleaved, medians with ranges.
 
-Wall time says nothing on a machine that others use, so the clock is ``time.process_time``: user and system time of this
-process. Ours and the peer take turns (A B A B ...), so a slow minute hits both. Each turn repeats a short function
+Wall time says nothing on a machine that others use, so the clock is user and system time: of this process, and of
+those that it started and waited for. Ours and the peer take turns (A B A B ...), so a slow minute hits both. Each turn repeats a short function
 until it lasts long enough for that clock. A peer too slow to run whole is timed on a stated fraction and scaled up.
 """
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 TURN_S = 0.02  # a turn shorter than this is repeated until it is this long
+LONG_S = 1.0  # a warm-up longer than this tells how long a turn is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +76,21 @@ def measure(bench: Bench) -> Timing:
 
 
 def _calls_per_turn(function: Callable[[], object]) -> int:
-    function()  # warm-up: imports, caches, allocator
+    if _cpu_s(function, 1) > LONG_S:  # warm-up: imports, caches, allocator
+        return 1
     return max(1, round(TURN_S / max(_cpu_s(function, 1), 1e-6)))
 
 
 def _cpu_s(function: Callable[[], object], calls: int) -> float:
-    start = time.process_time()
+    start = _spent_s()
     for _ in range(calls):
         function()
-    return (time.process_time() - start) / calls
+    return (_spent_s() - start) / calls
+
+
+def _spent_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def table(timings: Sequence[Timing]) -> str:

@@ -75,7 +75,7 @@ def test_what_was_searched_is_told(toys, tmp_path):
         (tmp_path, True),
     ]
     assert [found for _, found in catalog.searched("toy")] == [False] * 3
-    assert catalog.searched("made", tmp_path) == []
+    assert catalog.searched("made") == []
 
 
 def test_without_a_named_folder_what_was_fetched_is_found(toys, tmp_path, monkeypatch):
@@ -94,9 +94,15 @@ def test_data_that_are_nowhere_say_where_was_looked(toys, tmp_path, monkeypatch)
         catalog.load("toy", "train")
 
 
-def test_a_dataset_that_needs_no_files_gets_no_folder(toys):
-    catalog.load("made", "train", root="/somewhere")
+def test_a_dataset_that_needs_no_files_gets_no_folder_and_refuses_one(toys):
+    catalog.load("made", "train")
     assert toys == [("train", None, None)]
+    for ask in (catalog.available, catalog.searched, lambda name, root: catalog.load(name, "train", root=root)):
+        with pytest.raises(
+            ConfigError, match=r"root is /somewhere, and made is made here and reads no files; wanted no root"
+        ):
+            ask("made", "/somewhere")
+    assert len(toys) == 1
 
 
 def test_an_embedded_dataset_takes_the_folder_where_there_is_one(toys, tmp_path, monkeypatch):

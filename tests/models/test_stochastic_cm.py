@@ -9,7 +9,7 @@ from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
-from labutils.models.confusion import said
+from labutils.models.confusion import identity_logits, said
 from labutils.models.latents import Gaussian, Mixture, belief
 from labutils.models.registry import build, make_config
 from labutils.models.stochastic_cm import from_start
@@ -115,7 +115,7 @@ def test_the_slope_of_the_likelihood_fades_with_a_chance_and_that_of_the_hold_gr
     (slope,) = torch.autograd.grad(nll, logit)
     says = 0.7 * chance + 0.3 * 0.95
     assert slope.item() == pytest.approx(-chance * (1 - chance) * 0.7 / says, rel=1e-3)
-    hold = from_start(column_of(logit), 0.95)
+    hold = from_start(column_of(logit), identity_logits(2, 0.95))
     (slope,) = torch.autograd.grad(hold, logit)
     up, down = math.log(chance / 0.05), math.log((1 - chance) / 0.95)  # of four entries, two moved
     assert hold.item() == pytest.approx((up**2 + down**2) / 4, rel=1e-3, abs=1e-9)
