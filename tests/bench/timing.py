@@ -1,8 +1,9 @@
 """Comparing two functions in one process: CPU time, one thread, calls interleaved, medians with ranges.
 
 Wall time says nothing on a machine that others use, so the clock is user and system time: of this process, and of
-those that it started and waited for. Ours and the peer take turns (A B A B ...), so a slow minute hits both. Each turn repeats a short function
-until it lasts long enough for that clock. A peer too slow to run whole is timed on a stated fraction and scaled up.
+those that it started and waited for. Ours and the peer take turns (A B A B ...), so a slow minute hits both. Each turn
+repeats a short function until it lasts long enough for that clock. A peer too slow to run whole is timed on a stated
+fraction and scaled up.
 """
 
 from __future__ import annotations
