@@ -20,7 +20,7 @@ from labutils.data import catalog
 from labutils.data.splits import assert_disjoint
 from labutils.data.store import Store
 from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
-from labutils.evaluation.compared import PLANTED, planted_found, spread_found
+from labutils.evaluation.compared import PLANTED, nats_found, planted_found, spread_found
 from labutils.evaluation.contenders import ROWS, Contender
 from labutils.evaluation.scores import METRICS
 from labutils.models.confusion import ConfusionConfig
@@ -152,7 +152,7 @@ def lines(table: Mapping[str, Any]) -> list[str]:
         told.append(f"  {row['name']:34} {row['median']:.3f} {row['worst']:.3f}  {means}{note}")
     if own := table.get("raters_among_themselves"):
         told.append(f"  {'a rater with the others':34} {_with_bounds(own)}")
-    told += [*_spread_lines(table), *_planted_lines(table)]
+    told += [*_spread_lines(table), *_nats_lines(table), *_planted_lines(table)]
     if table["with_masks"]:
         told.append(f"{label}, with the raters' masks of the test case")
     for row in table["with_masks"]:
@@ -174,6 +174,14 @@ def _spread_lines(table: Mapping[str, Any]) -> Iterator[str]:
             yield f"{METRICS[metric].label}, of {table['samples']} answers drawn: every seed"
         for name, seeds in found.items():
             yield f"  {name:34} {seeds}"
+
+
+def _nats_lines(table: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the latent vector of a contender says anything, where it has one."""
+    if found := nats_found(table):
+        yield "nats that a mask says to the latent vector: every seed"
+    for name, seeds in found.items():
+        yield f"  {name:34} {' '.join(f'{nats:.2f}' for nats in seeds)}"
 
 
 def _planted_lines(table: Mapping[str, Any]) -> Iterator[str]:

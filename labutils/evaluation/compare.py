@@ -30,6 +30,7 @@ from labutils.evaluation.bootstrap import bootstrap_mean, paired_difference
 from labutils.evaluation.contenders import RATERS, Contender
 from labutils.evaluation.draws import from_model
 from labutils.evaluation.evaluate import Evaluation, evaluate
+from labutils.evaluation.health import beliefs_on, kl_of_latents
 from labutils.evaluation.leaderboard import raters_among_themselves
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.recovery import recovered, references
@@ -165,6 +166,9 @@ def _scores(plan: Plan, contender: Contender, network: Model, seed: int) -> dict
             told["drawn"] = {name: spread.values(name).tolist() for name in metrics}
     if plan.test.truth is not None and plan.test.card.identified:
         told["raters"] = _dice_with_raters(plan, network, one)
+    if hasattr(network, "latents"):
+        believed = beliefs_on(network.to(plan.device).eval(), plan.test, plan.device)
+        told["nats"] = kl_of_latents(believed, rng_for(seed, "nats"))[1]
     if planted := recovered(network, plan.test, plan.device, samples=plan.samples, seed=seed):
         told["planted"] = planted
     return plain({**told, "values": told["values"].tolist()}, DIGITS)
@@ -271,7 +275,7 @@ def _seed_row(plan: Plan, scores: Mapping[tuple[str, int], Any], first: str, nam
         drawn = {m: (told["drawn"][m], base["drawn"][m]) for m in told.get("drawn", {}) if m in base.get("drawn", {})}
         if drawn:
             row["spread_minus_first"] = {m: _minus(plan, seed, *values, m) for m, values in drawn.items()}
-    row |= {key: told[key] for key in ("spread", "raters", "planted") if key in told}
+    row |= {key: told[key] for key in ("spread", "nats", "raters", "planted") if key in told}
     if "raters" in told:
         row["settled_on"] = settled_on(row["score"]["mean"], told["raters"])
     return row

@@ -102,6 +102,15 @@ def spread_found(table: Mapping[str, Any], metric: str) -> dict[str, str]:
     return told
 
 
+def nats_found(table: Mapping[str, Any]) -> dict[str, list[float]]:
+    """What seeing a mask says to the latent vector of a row, in nats, every seed; rows without a vector are left out.
+
+    It is the KL of the posterior from the prior, mean over the masks that were scored; 0 is a vector that is not used.
+    """
+    told = {row["name"]: [seed["nats"] for seed in row["seeds"] if "nats" in seed] for row in table["image_only"]}
+    return {name: nats for name, nats in told.items() if nats}
+
+
 def with_spread_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 3) -> str:
     """Score and spread of every row for a page, each as the mean and interval of the seed in the middle.
 

@@ -165,10 +165,16 @@ def latent_health(
     spread = _diversities(network, store, samples, seed, where)
     with torch.no_grad():
         heard = _heard(network, store, samples, seed, where)
-        parts = [network.latents(batch.to(where)) for batch in all_batches(store, BATCH)]
-    believed = Latents(*(_joined(beliefs) for beliefs in zip(*parts, strict=True)))
+    believed = beliefs_on(network, store, where)
     each, nats = kl_of_latents(believed, rng_for(seed, "nats"))
     return LatentHealth(each, nats, activity_per_latent(believed), heard, *spread, len(believed.posterior.mean))
+
+
+@torch.no_grad()
+def beliefs_on(network: Any, store: Store, device: torch.device) -> Latents:
+    """What a `LatentModel` believes before and after every present mask of a store, case by case, on the CPU."""
+    parts = [network.latents(batch.to(device)) for batch in all_batches(store, BATCH)]
+    return Latents(*(_joined(beliefs) for beliefs in zip(*parts, strict=True)))
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:

@@ -56,8 +56,10 @@ def test_every_number_shown_is_in_the_table(compared):
         shown = next(line for line in answer.out.splitlines() if line.startswith(f"  {row['name']} "))
         assert f"{row['score']['mean']:.3f} [{row['score']['low']:.3f}" in shown
         assert shown.endswith(row["prior"])
-    spread = table["image_only"][1]["seeds"][0]["spread"]["ged2_v"]["mean"]
-    assert answer.out.splitlines()[-len(table["with_masks"]) - 3] == f"  {'stochastic matrices':34} {spread:.3f}"
+    lines, (drawn,) = answer.out.splitlines(), table["image_only"][1]["seeds"]
+    told = f"  {'stochastic matrices':34} "
+    assert lines[-len(table["with_masks"]) - 5] == f"{told}{drawn['spread']['ged2_v']['mean']:.3f}"
+    assert lines[-len(table["with_masks"]) - 3] == f"{told}{drawn['nats']:.2f}"
     assert answer.out.splitlines()[-1] == f"the table is in {folder / 'table.json'}"
 
 
@@ -185,6 +187,9 @@ def test_the_rows_of_faults_are_trained_and_every_score_of_what_they_draw_is_sho
         told = answer.out.split(f"{label}, of 16 answers drawn: every seed\n")[1].splitlines()
         for row, line in zip(table["image_only"], told, strict=False):
             assert line == f"  {row['name']:34} {row['seeds'][0]['spread'][metric]['mean']:.3f}"
+    told = answer.out.split("nats that a mask says to the latent vector: every seed\n")[1].splitlines()
+    for row, line in zip(table["image_only"], told, strict=False):
+        assert line == f"  {row['name']:34} {row['seeds'][0]['nats']:.2f}"
 
 
 def test_what_has_no_interval_is_shown_without():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import labutils
 from labutils.core.checks import ConfigError, DataError, InputError
 from labutils.core.files import write_json
 from labutils.core.runtime import rng_for
@@ -23,6 +24,7 @@ from labutils.evaluation.compare import (
 )
 from labutils.evaluation.contenders import Contender
 from labutils.evaluation.evaluate import leave_one_rater_out
+from labutils.evaluation.health import latent_health
 from labutils.evaluation.passport import check_passport
 from labutils.metrics.disagreement import rater_diversity
 from labutils.models.registry import build
@@ -112,15 +114,18 @@ def test_a_row_s_scores_are_those_of_the_weights_in_its_folder(trained):
 def test_a_row_can_be_scored_by_what_was_published_too(tmp_path):
     """The wrong sign by hand: the right score, and twice the spread of samples and raters; and what rows differ by."""
     plan = plan_of()
-    first, second = (row["seeds"][0] for row in compared(plan, [ORIGINAL, REPAIRED], tmp_path)["image_only"])
+    rows = compared(plan, [ORIGINAL, REPAIRED], tmp_path)["image_only"]
+    first, second = (row["seeds"][0] for row in rows)
     raters = torch.from_numpy(plan.test.masks > 0)
-    for told in (first, second):
+    for row, told in zip(rows, (first, second), strict=True):
         spread = told["spread"]
         assert set(spread) == {"sampler", "ged2_v", "diversity", *ALSO}
         both = spread["diversity"]["mean"] + rater_diversity(raters).mean().item()
         assert spread["ged2_published"]["mean"] == pytest.approx(spread["ged2_v"]["mean"] + 2 * both, abs=1e-5)
         assert spread["dice_first"]["low"] <= spread["dice_first"]["mean"] <= spread["dice_first"]["high"]
         assert spread["dice_first"]["mean"] != told["score"]["mean"]
+        health = latent_health(labutils.load(tmp_path / f"{row['name']}-0"), plan.test, samples=2)
+        assert told["nats"] == pytest.approx(health.nats, rel=1e-5, abs=1e-6)
     assert "spread_minus_first" not in first
     for metric, gap in second["spread_minus_first"].items():
         assert gap["mean"] == pytest.approx(

@@ -157,13 +157,27 @@ def test_score_and_spread_are_those_of_the_seed_in_the_middle_and_sure_differenc
     assert told.splitlines()[0] == "| row | Dice, truth | above, below | GED², V | above, below |"
 
 
-RECORDED = sorted((Path(__file__).parents[2] / "results").rglob("compare.json"))
+def test_nats_are_told_of_rows_with_a_vector():
+    rows = [{"name": "plain", "seeds": [{}, {}]}, {"name": "latent", "seeds": [{"nats": 0.0}, {"nats": 1.5}]}]
+    assert compared.nats_found({"image_only": rows}) == {"latent": [0.0, 1.5]}
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
+def test_recorded_vectors_of_the_published_network_are_silent_and_ours_is_not():
+    *published, ours = compared.nats_found(compared.recorded("digits-noisy/faults")).values()
+    assert len(published) == 9
+    assert max(max(seeds) for seeds in published) < 1e-4
+    assert min(ours) > 0.5
+
+
+RESULTS = Path(__file__).parents[2] / "results"
+NAMES = ("compare", "faults", "published-loss")
+RECORDED = sorted(path for name in NAMES for path in RESULTS.rglob(f"{name}.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recorded_comparisons_agree_with_themselves(path):
     """Medians and extremes are those of the seeds, each seed is judged by its own numbers, and seeds differ."""
-    table = compared.recorded(f"{path.parent.name}/compare")
+    table = compared.recorded(f"{path.parent.name}/{path.stem}")
     assert table["compared_with"] == table["image_only"][0]["name"]
     for entry in table["image_only"]:
         means = [one["score"]["mean"] for one in entry["seeds"]]
