@@ -191,7 +191,8 @@ class _Loop:
 
     def _step(self, batch: Batch, overall: int) -> float:
         seed, progress = self.config.seed, self.progress
-        with layer_noise(self.fabric.device, seed, "layers", overall):
+        # on one device Fabric calls a marked method as it is, without the precision that it gives `forward`
+        with self.fabric.autocast(), layer_noise(self.fabric.device, seed, "layers", overall):
             terms = self.module.objective(batch, overall, rng_for(seed, "objective", overall))
         values = finite_terms(terms._asdict(), overall)
         self.optimizer.zero_grad()

@@ -42,7 +42,8 @@ def stepper(precision: str) -> Callable[[], float]:
     module.mark_forward_method("objective")
 
     def step() -> float:
-        terms: Any = module.objective(batch(), 0, rng_for(0, "bench", "objective"))
+        with fabric.autocast():
+            terms: Any = module.objective(batch(), 0, rng_for(0, "bench", "objective"))
         optimizer.zero_grad()
         fabric.backward(terms.total)
         fabric.clip_gradients(module, optimizer, max_norm=config.clip_norm)

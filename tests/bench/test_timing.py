@@ -44,6 +44,12 @@ def test_the_time_of_a_process_that_was_waited_for_counts():
     assert spent_s > 0.005  # no machine adds three million numbers and starts Python in less
 
 
+def test_a_budget_in_seconds_can_stand_for_a_peer():
+    timing = measure(bench(ours=lambda: None, peer=2.0, turns=2))
+    assert timing.peer_s == (2.0, 2.0)
+    assert timing.ratio < 0.01
+
+
 def test_check_runs_before_the_clock():
     def differ():
         raise AssertionError("answers differ")

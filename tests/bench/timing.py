@@ -26,7 +26,7 @@ class Bench:
 
     name: str
     ours: Callable[[], object]
-    peer: Callable[[], object]
+    peer: Callable[[], object] | float  # or so many seconds of CPU time, where a budget is given and nobody's work
     peer_name: str
     at_most: float  # bar: CPU time of ours divided by that of the peer
     peer_share: float = 1.0  # the fraction of the whole work that `peer` does; its time is divided by this
@@ -68,12 +68,20 @@ def measure(bench: Bench) -> Timing:
     try:
         if bench.check is not None:
             bench.check()
-        calls = [_calls_per_turn(bench.ours), _calls_per_turn(bench.peer)]
-        turns = [(_cpu_s(bench.ours, calls[0]), _cpu_s(bench.peer, calls[1])) for _ in range(bench.turns)]
+        sides = [_timer(bench.ours), _timer(bench.peer)]
+        turns = [(sides[0](), sides[1]()) for _ in range(bench.turns)]
     finally:
         torch.set_num_threads(threads)
     ours, peer = zip(*turns, strict=True)
     return Timing(bench=bench, ours_s=ours, peer_s=tuple(s / bench.peer_share for s in peer))
+
+
+def _timer(side: Callable[[], object] | float) -> Callable[[], float]:
+    """A function that gives the seconds of one turn; the side is warmed up before."""
+    if isinstance(side, float):
+        return lambda: side
+    calls = _calls_per_turn(side)
+    return lambda: _cpu_s(side, calls)
 
 
 def _calls_per_turn(function: Callable[[], object]) -> int:

@@ -91,6 +91,15 @@ def test_the_same_seed_gives_the_same_bits(settings):
     assert weights_hash(train(**settings)) == weights_hash(train(**settings))
 
 
+@pytest.mark.parametrize(("precision", "expected"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_convolutions_run_in_the_precision_of_the_settings_and_weights_stay_in_float32(precision, expected):
+    network, seen = make(), set()
+    network.head.register_forward_hook(lambda _m, _i, out: seen.add(out.dtype if network.training else expected))
+    trained = train(network=network, precision=precision).network
+    assert seen == {expected}
+    assert {p.dtype for p in trained.parameters()} == {torch.float32}
+
+
 def test_another_seed_gives_other_weights():
     assert weights_hash(train()) != weights_hash(train(seed=1))
 
