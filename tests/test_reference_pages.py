@@ -73,6 +73,7 @@ def test_a_python_name_has_its_place_on_an_api_page(kind, name):
 
 def commands_of(text: str) -> list[str]:
     """Each command that a text shows, in a block or in a line."""
+    text = re.sub(r"\\\n\s*", "", text)  # a line may go on in the next
     return re.findall(r"^\s*(labutils .+)$", text, flags=re.MULTILINE) + re.findall(r"`(labutils [^`]+)`", text)
 
 
