@@ -7,7 +7,6 @@ decoder sees the encoder's features of the same resolution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -38,18 +37,41 @@ class BodyConfig:
         require(self.levels <= 8, f"levels is {self.levels}; wanted 8 at most", ConfigError)
         require(0 <= self.dropout < 1, f"dropout is {self.dropout}; wanted a share in [0, 1)", ConfigError)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level, the finest first."""
+        return tuple(self.width * 2**level for level in range(self.levels))
 
-class BodyModel(Model):
-    """A network with the shared encoder and decoder and a 1x1 head that gives logits of the classes."""
+    def block(self, inputs: int, outputs: int) -> ConvBlock:
+        """A block as all levels have it."""
+        return ConvBlock(inputs, outputs, convs=self.convs, norm=self.norm, dropout=self.dropout)
+
+
+class Levels(nn.ModuleList):
+    """An encoder: one block a level, each after the first on a map of half the size."""
+
+    def __init__(self, inputs: int, config: BodyConfig) -> None:
+        widths = config.widths
+        super().__init__(config.block(i, o) for i, o in zip([inputs, *widths[:-1]], widths, strict=True))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, inputs, H, W), H and W divisible by 2^(levels - 1), to the map of each level, the finest first."""
+        maps: list[Tensor] = []
+        for block in self:
+            x = block(functional.avg_pool2d(x, 2) if maps else x)
+            maps.append(x)
+        return maps
+
+
+class Body(Model):
+    """A network with the shared encoder and decoder."""
+
+    config: BodyConfig
 
     def __init__(self, config: BodyConfig) -> None:
         super().__init__(config)
-        widths = [config.width * 2**level for level in range(config.levels)]
-        inputs = [config.channels, *widths[:-1]]
-        block = partial(ConvBlock, convs=config.convs, norm=config.norm, dropout=config.dropout)
-        self.down = nn.ModuleList(block(i, o) for i, o in zip(inputs, widths, strict=True))
-        self.up = nn.ModuleList(block(fine + coarse, fine) for fine, coarse in pairwise(widths))
-        self.head = nn.Conv2d(widths[0], config.classes, kernel_size=1)
+        self.down = Levels(config.channels, config)
+        self.up = nn.ModuleList(config.block(fine + coarse, fine) for fine, coarse in pairwise(config.widths))
 
     def features(self, image: Tensor) -> Tensor:
         """The last decoder map, (B, width, H, W), of an image float32 (B, C, H, W) in [0, 1] of any H and W.
@@ -58,12 +80,15 @@ class BodyModel(Model):
             InputError: the image has other axes or another number of channels than the network.
         """
         height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
-        x = pad_to_multiple(image, 2 ** (self.config.levels - 1))
-        skips = []
-        for level, block in enumerate(self.down):
-            x = block(functional.avg_pool2d(x, 2) if level else x)
-            skips.append(x)
-        x = skips.pop()
-        for block, skip in zip(reversed(self.up), reversed(skips), strict=True):
+        x, *skips = reversed(self.down(pad_to_multiple(image, 2 ** (self.config.levels - 1))))
+        for block, skip in zip(reversed(self.up), skips, strict=True):
             x = block(torch.cat([skip, functional.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
         return x[..., :height, :width]
+
+
+class BodyModel(Body):
+    """A network with the shared encoder and decoder and a 1x1 head that gives logits of the classes."""
+
+    def __init__(self, config: BodyConfig) -> None:
+        super().__init__(config)
+        self.head = nn.Conv2d(config.width, config.classes, kernel_size=1)

@@ -14,6 +14,7 @@ from labutils.models.blocks import initialize
 from labutils.models.global_cm import GlobalCM, GlobalCMConfig
 from labutils.models.original_cm import OriginalCM, OriginalCMConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
+from labutils.models.prob_unet import ProbUNet, ProbUNetConfig
 from labutils.models.stochastic_cm import StochasticCM, StochasticCMConfig
 from labutils.models.unet import UNet, UNetConfig
 
@@ -31,6 +32,7 @@ MODELS: dict[str, Entry] = {
     "pixel-cm": Entry(PixelCMConfig, PixelCM),
     "stochastic-cm": Entry(StochasticCMConfig, StochasticCM),
     "original-cm": Entry(OriginalCMConfig, OriginalCM),
+    "prob-unet": Entry(ProbUNetConfig, ProbUNet),
 }
 
 

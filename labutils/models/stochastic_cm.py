@@ -41,6 +41,7 @@ from labutils.core.checks import ConfigError, require, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import AcrossBatch, ConvBlock, NearZeroConv
+from labutils.models.combiner import Combiner
 from labutils.models.confusion import (
     Annotators,
     CleanHeadModel,
@@ -128,26 +129,24 @@ class Encoder(nn.Module):
         return self.last(torch.relu(self.contrast(summary)))
 
 
-class Decoder(nn.Module):
+class Decoder(Combiner):
     """z and features to a matrix at every pixel: (N, Z) and (N, width, H, W) to log-matrices (N, 1, K, K, H, W)."""
 
     start: Tensor
 
     def __init__(self, config: StochasticCMConfig) -> None:
-        super().__init__()
-        self.classes, width = config.classes, config.coder_width
-        self.see = nn.Conv2d(config.width, width, kernel_size=3, padding=1)
-        self.who = nn.Linear(config.latent, width)
-        self.mix = nn.Sequential(
-            nn.ReLU(), *(layer for _ in range(2) for layer in (nn.Conv2d(width, width, 1), nn.ReLU()))
-        )
-        self.entries = NearZeroConv(width, config.classes**2)
+        super().__init__(config.width, config.latent, config.coder_width, kernel_size=3)
+        self.entries = NearZeroConv(config.coder_width, config.classes**2)
         self.register_buffer("start", identity_logits(config.classes, config.start), persistent=False)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         """The matrices of one annotator per feature map."""
-        mixed = self.mix(self.see(features) + self.who(z)[:, :, None, None])
-        entries = self.entries(mixed).float().view(len(z), 1, self.classes, self.classes, *features.shape[-2:])
+        return self.matrices(z, self.see(features))
+
+    def matrices(self, z: Tensor, seen: Tensor) -> Tensor:
+        """The same from what was seen of the features, which several annotators share."""
+        classes = len(self.start)
+        entries = self.entries(self.mixed(seen, z)).float().view(len(z), 1, classes, classes, *seen.shape[-2:])
         return torch.log_softmax(self.start[:, :, None, None] + entries, dim=2)
 
 
@@ -215,7 +214,8 @@ class StochasticCM(CleanHeadModel):
 
     def _annotators(self, features: Tensor, z: Tensor) -> Annotators:
         log_probs = torch.log_softmax(self.head(features).float(), dim=1)
-        matrices = [self.decoder(z[:, s], features) for s in range(z.shape[1])]  # one at a time: memory of one map
+        seen = self.decoder.see(features)
+        matrices = [self.decoder.matrices(z[:, s], seen) for s in range(z.shape[1])]  # one at a time: memory of one map
         answers = [said(log_probs, matrix)[:, 0].exp() for matrix in matrices]
         return Annotators(torch.cat(matrices, dim=1).exp(), torch.stack(answers, dim=1))
 

@@ -15,6 +15,7 @@ SMALL = {
     "pixel-cm": BODY | {"raters": 3, "warm_up": 0},
     "stochastic-cm": BODY | {"raters": 3, "warm_up": 0, "anneal": "none"},
     "original-cm": BODY | {"latent": 16, "anneal": "none"},
+    "prob-unet": BODY | {"latent": 3},
 }
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
