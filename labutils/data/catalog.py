@@ -52,11 +52,13 @@ _MODULES = {
     "lidc-four": "labutils.data.lidc_four",
     "lidc-raters": "labutils.data.lidc_raters",
     "mnist-annotators": "labutils.data.mnist_annotators",
+    "planted-four-modes": "labutils.data.planted_sets",
     "planted-global": "labutils.data.planted_sets",
     "planted-global-one": "labutils.data.planted_sets",
     "planted-pixel": "labutils.data.planted_sets",
     "planted-shared": "labutils.data.planted_sets",
     "planted-styles": "labutils.data.planted_sets",
+    "planted-two-modes": "labutils.data.planted_sets",
     "stapler-lesions": "labutils.data.stapler",
 }
 

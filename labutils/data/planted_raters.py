@@ -23,13 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
-from labutils.core.checks import ConfigError, require
+from labutils.core.checks import ConfigError, require, require_choice
 from labutils.metrics.confusion import column_of_truth
+
+CORE = 0.5  # of the way from the rim of an object to its innermost pixel: where its core begins
 
 
 class PlantedRater(Protocol):
@@ -145,6 +147,41 @@ class Sideways:
         matrices = [even_slips(classes, slip) for slip in np.linspace(self.left, self.right, truth.shape[1])]
         across = np.stack(matrices, axis=-1)[:, :, None]
         return np.broadcast_to(across, (classes, classes, *truth.shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Marks one part of an object and nothing else, without a slip: an answer as a whole, as a mode of a distribution.
+
+    The left half ends at the middle of the object's columns; the core lies at least `CORE` of the way in from the rim
+    to the innermost pixel.
+    """
+
+    name: Literal["whole", "left half", "core", "nothing"]
+
+    def __post_init__(self) -> None:
+        require_choice("name", self.name, ("whole", "left half", "core", "nothing"))
+
+    def at(self, truth: np.ndarray, classes: int) -> np.ndarray:
+        """The matrices: float32 (K, K, H, W); where the part is not, an object is called background."""
+        matrices = _evenly(truth, classes, 0.0)
+        left_out = (truth > 0) & ~self._marked(truth > 0)
+        for label in np.unique(truth[left_out]):
+            _say(matrices, left_out & (truth == label), truth=label, called=0, chance=1.0)
+        return matrices
+
+    def _marked(self, there: np.ndarray) -> np.ndarray:
+        from scipy.ndimage import distance_transform_edt
+
+        if self.name == "nothing" or not there.any():
+            return np.zeros_like(there)
+        if self.name == "left half":
+            columns = np.flatnonzero(there.any(axis=0))
+            return there & (2 * np.arange(there.shape[1]) <= columns[0] + columns[-1])
+        if self.name == "core":
+            depth = distance_transform_edt(there)
+            return depth >= CORE * depth.max()
+        return there
 
 
 def _evenly(truth: np.ndarray, classes: int, slip: float) -> np.ndarray:

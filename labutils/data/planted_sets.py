@@ -15,7 +15,7 @@ from labutils.core.files import sha256_of_bytes
 from labutils.data.cards import Card
 from labutils.data.catalog import Dataset
 from labutils.data.planted import Labels, Planted, Population, plant
-from labutils.data.planted_raters import Everywhere, Over, PlantedRater, Sideways, Under, even_slips, rates_matrix
+from labutils.data.planted_raters import Everywhere, Over, Part, PlantedRater, Sideways, Under, even_slips, rates_matrix
 from labutils.data.planted_truths import ShapesConfig, wavy_shapes
 from labutils.data.prepared import prepared_store
 from labutils.data.store import Store
@@ -31,6 +31,7 @@ class Setting(NamedTuple):
     raters: tuple[PlantedRater, ...] | Population
     shared: bool = False
     labels: Labels = "all"
+    shapes: ShapesConfig = ShapesConfig()
 
 
 _CARD = Card(
@@ -52,6 +53,14 @@ _CARD = Card(
     ),
     spacing_known=False,
 )
+_MODES = replace(
+    _CARD,
+    what="A disc under noise; each mask is one of a few answers, chosen by lot. The image does not say which.",
+    identified=False,
+    image="(C, H, W) = (1, 32, 32), gray values in [0, 1]",
+    quirks=(_CARD.quirks[0], "Each mask is a whole answer without slips, so a sample is like one of them or wrong."),
+)
+_SMALL = ShapesConfig(size_px=32, radius_px=(7.0, 10.0))
 _RATES = ((0.95, 0.98), (0.8, 0.95), (0.7, 0.9), (0.9, 0.75))  # sensitivity and specificity of each rater
 _FOUR = tuple(Everywhere(name=f"rates {p}, {q}", matrix=rates_matrix(p, q)) for p, q in _RATES)
 
@@ -105,6 +114,30 @@ SETTINGS = {
                 frequencies=(0.5, 0.3, 0.2),
             ),
         ),
+        Setting(
+            replace(
+                _MODES,
+                name="planted-two-modes",
+                title="Small wavy discs of which raters mark all or one half",
+                raters="4 masks a case, each by lot: the whole disc (7 in 10) or its left half (3 in 10)",
+            ),
+            Population(styles=(Part(name="whole"), Part(name="left half")), frequencies=(0.7, 0.3)),
+            shapes=_SMALL,
+        ),
+        Setting(
+            replace(
+                _MODES,
+                name="planted-four-modes",
+                title="Small wavy discs of which raters mark all, one half, the core or nothing",
+                raters="4 masks a case, each by lot: the whole disc (half of all), its left half (3 in 10), its core "
+                "(3 in 20) or nothing (1 in 20)",
+            ),
+            Population(
+                styles=(Part(name="whole"), Part(name="left half"), Part(name="core"), Part(name="nothing")),
+                frequencies=(0.5, 0.3, 0.15, 0.05),
+            ),
+            shapes=_SMALL,
+        ),
     )
 }
 
@@ -124,7 +157,7 @@ def planted(name: str, split: str, *, cases: int | None = None, labels: Labels |
     require_choice("planted data", name, tuple(SETTINGS))
     require_choice("split", split, tuple(CASES))
     setting, count = SETTINGS[name], CASES[split] if cases is None else cases
-    truths = wavy_shapes(count, ShapesConfig(), seed=seed, split=split)
+    truths = wavy_shapes(count, setting.shapes, seed=seed, split=split)
     return plant(
         truths,
         setting.raters,

@@ -10,13 +10,23 @@ from labutils.core.checks import ConfigError, InputError
 from labutils.core.runtime import numpy_rng_for
 from labutils.data import catalog
 from labutils.data.planted import Population, plant
-from labutils.data.planted_raters import Everywhere, Over, draw_masks, even_slips, rates_matrix
+from labutils.data.planted_raters import (
+    Everywhere,
+    Over,
+    Part,
+    draw_masks,
+    even_slips,
+    likeliest_masks,
+    matrices_at,
+    rates_matrix,
+)
 from labutils.data.planted_sets import CASES, SETTINGS, planted
 from labutils.data.planted_truths import ShapesConfig, wavy_shapes
 from labutils.metrics.confusion import column_of_truth, dominance
 from labutils.metrics.styles import nearest_style, style_shares
 
 NAMES = tuple(SETTINGS)
+PARTS = ("whole", "left half", "core", "nothing")
 GOOD = Everywhere(name="good", matrix=even_slips(3, 0.1))
 
 
@@ -193,3 +203,31 @@ TRUTHS = np.zeros((1, 4, 4), np.uint8)
 def test_refusals(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_parts_of_an_object_by_hand():
+    """A square of 5 x 5 pixels in columns 2 to 6: its middle column is 4, its innermost pixel lies 3 deep."""
+    truth = np.zeros((9, 9), np.uint8)
+    truth[1:6, 2:7] = 1
+    marked = {name: likeliest_masks(matrices_at([Part(name=name)], truth, 2), truth)[0] for name in PARTS}
+    left, core = np.zeros_like(truth), np.zeros_like(truth)
+    left[1:6, 2:5] = 1
+    core[2:5, 3:6] = 1
+    for name, wanted in zip(PARTS, (truth, left, core, np.zeros_like(truth)), strict=True):
+        assert (marked[name] == wanted).all(), name
+        assert not likeliest_masks(matrices_at([Part(name=name)], 0 * truth, 2), 0 * truth).any()
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ConfigError, match="name is 'half'; wanted one of 'whole', 'left half', 'core', 'nothing'"):
+        Part(name="half")
+
+
+def test_masks_of_modes_are_modes_as_often_as_planted():
+    one = planted("planted-four-modes", "train", cases=200)
+    masks = torch.from_numpy(one.store.masks) > 0
+    modes = torch.from_numpy(np.stack([one.likeliest(i) for i in range(200)])) > 0
+    planted_shares = torch.tensor(SETTINGS["planted-four-modes"].raters.frequencies)
+    found = style_shares(nearest_style(masks, modes, least=1.0), planted_shares)
+    assert found.other == 0
+    assert found.total_variation < 0.04

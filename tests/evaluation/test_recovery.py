@@ -43,7 +43,7 @@ class Styles(nn.Module):
         super().__init__()
         self.plant, self.frequencies, self.next = plant, torch.tensor(frequencies), 0
 
-    def annotators(self, image, z):
+    def draw(self, image, n, rng):
         raise NotImplementedError
 
     def sample(self, image, n, rng):
