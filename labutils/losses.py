@@ -197,3 +197,27 @@ def kl_normal(mean: Tensor, log_sigma: Tensor, other_mean: Tensor, other_log_sig
     """
     gap = other_log_sigma - log_sigma
     return gap + 0.5 * (torch.exp(-2 * gap) + ((mean - other_mean) * torch.exp(-other_log_sigma)) ** 2 - 1)
+
+
+def hard_pixels(nats: Tensor, share: float, rng: torch.Generator) -> Tensor:
+    r"""Which pixels of a batch count, drawn by how hard they are: without replacement, a pixel's chance as its loss.
+
+    The k largest of :math:`\log x_i + g_i` with standard Gumbel :math:`g_i` are such a draw. All images of the batch
+    compete, so an easy one may keep no pixel.
+
+    Args:
+        nats: float (B, H, W), 0 or more, a loss at each pixel; no gradient reaches it.
+        share: of all pixels, above 0 and at most 1; k is its number rounded down, at least 1.
+        rng: a CPU generator.
+    Returns:
+        bool (B, H, W), true at k pixels.
+    Raises:
+        InputError: `share` is out of range.
+    """
+    require(0 < share <= 1, f"share is {share}; wanted above 0, at most 1")
+    tiny = torch.finfo(torch.float32).tiny
+    noise = -torch.log(-torch.log(torch.rand(nats.shape, generator=rng).clamp(min=tiny)).clamp(min=tiny))
+    scores = nats.detach().float().clamp(min=tiny).log() + noise.to(nats.device)
+    chosen = torch.zeros(nats.numel(), dtype=torch.bool, device=nats.device)
+    chosen[scores.flatten().topk(max(1, int(share * nats.numel()))).indices] = True
+    return chosen.view(nats.shape)

@@ -49,6 +49,10 @@ class NearZeroConv(nn.Conv2d):
         super().__init__(inputs, outputs, kernel_size=1)
 
 
+class OrthogonalConv(nn.Conv2d):
+    """Convolution whose weights start orthogonal, which keeps sums of many layers without normalization in bounds."""
+
+
 class AcrossBatch(nn.BatchNorm1d):
     """Batch normalization of one vector per image, (B, C) to (B, C); of a single image, by the running statistics."""
 
@@ -69,10 +73,15 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 def initialize(network: nn.Module, rng: torch.Generator) -> None:
     """Draw every weight anew from `rng`: He normal for convolutions, 0 for biases, 1 and 0 for normalizations.
 
-    Embeddings are standard normal. A `NearZeroConv` gets a hundredth of that.
+    Embeddings are standard normal. A `NearZeroConv` gets a hundredth of that. An `OrthogonalConv` is orthogonal, its
+    biases normal with deviation 0.001, cut at two of these.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(module, OrthogonalConv):
+            nn.init.orthogonal_(module.weight, generator=rng)
+            if module.bias is not None:
+                nn.init.trunc_normal_(module.bias, std=1e-3, a=-2e-3, b=2e-3, generator=rng)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
             if isinstance(module, NearZeroConv):
                 with torch.no_grad():

@@ -12,6 +12,7 @@ from labutils.core.config import from_dict
 from labutils.models.base import Model
 from labutils.models.blocks import initialize
 from labutils.models.global_cm import GlobalCM, GlobalCMConfig
+from labutils.models.hier_prob_unet import HierProbUNet, HierProbUNetConfig
 from labutils.models.original_cm import OriginalCM, OriginalCMConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
 from labutils.models.prob_unet import ProbUNet, ProbUNetConfig
@@ -33,6 +34,7 @@ MODELS: dict[str, Entry] = {
     "stochastic-cm": Entry(StochasticCMConfig, StochasticCM),
     "original-cm": Entry(OriginalCMConfig, OriginalCM),
     "prob-unet": Entry(ProbUNetConfig, ProbUNet),
+    "hier-prob-unet": Entry(HierProbUNetConfig, HierProbUNet),
 }
 
 

@@ -14,8 +14,9 @@ from labutils.models.unet import UNetOutput
 from labutils.viz.architecture import architecture
 from tests.models.sizes import pairs, sized
 
-SMALL = {name: {"width": 4, "levels": 2} for name in MODELS}
-OTHER = {name: {"width": 6, "levels": 4} for name in MODELS}
+HAS = {"hier-prob-unet": {"latents": [1]}}  # with two levels, room for one scale
+SMALL = {name: {"width": 4, "levels": 2} | HAS.get(name, {}) for name in MODELS}
+OTHER = {name: {"width": 6, "levels": 4} | HAS.get(name, {}) for name in MODELS}
 SHAPES = ((1, 16, 16), (1, 13, 29), (1, 1, 1))
 VIEWS = [(name, settings, shape) for settings in (SMALL, OTHER) for name, shape in pairs(SHAPES)]
 

@@ -1,0 +1,311 @@
+r"""The Hierarchical Probabilistic U-Net (Kohl et al. 2019, arXiv 1905.13077): a latent map at each coarse scale.
+
+Idea: the decoder of a U-Net passes through scales; at each of the coarse ones it says what is believed of a small
+latent map, given the image and the coarser maps, a value is drawn, and the decoder goes on with it. The first map is
+one number for the whole image; the last has a number for each of 8 x 8 places. A posterior, a second network of the
+same form, also sees a rater's mask, and its values are what the decoder goes on with while training. Loss, for the mask
+of one rater of each image, drawn by lot, with the KL summed over scales and places:
+
+.. math:: \lambda\,\Bigl(\overline{\textstyle\sum_{i \in \text{hard}} -\log p(y_i \mid x, z)} - \kappa\, n\Bigr)
+          + \sum_l \mathrm{KL}[q_l \,\|\, p_l]
+
+per image, divided by its pixels. The hard pixels, 2 % of the batch's, are drawn by their loss
+(`labutils.losses.hard_pixels`), n is how many there are an image, the bar is a moving average, and lambda a multiplier
+(`labutils.models.geco`). With ``loss="elbo"`` it is the sum over all pixels with a weight ``beta`` of the KL instead.
+
+The posterior's last decoder level, ``posterior.up.<last>``, comes after its last belief: it belongs to the published
+network, is counted, and learns nothing (`HierProbUNet.idle`).
+
+Differences from the published code: log standard deviations are bounded, smoothly; the image is padded inside to a size
+that can be halved, and the mask with it; weight decay of the optimizer stands in the place of a penalty in the loss.
+
+Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z), all numbers of the coarsest map first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from labutils.consensus.majority import random_rater
+from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.types import Batch
+from labutils.losses import hard_pixels, kl_normal
+from labutils.models.base import Model
+from labutils.models.blocks import OrthogonalConv, pad_to_multiple
+from labutils.models.geco import Multiplier
+from labutils.models.hierarchy import Choose, Core, Descent, doubled
+from labutils.models.latents import Gaussian, Latents
+from labutils.models.residual import ResidualLevel
+
+Drawn = Literal["all", "global", "local"]  # every scale; the coarsest alone; the finest alone. The others at their mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class HierProbUNetConfig:
+    """Settings of the network; the defaults are those published for images of 128 x 128 pixels."""
+
+    channels: int = 1  # C of the image
+    classes: int = 2  # K, the background included
+    width: int = 24  # channels of the finest level, doubled from level to level up to eight times as many
+    levels: int = 8  # resolutions; published: as many as bring the image down to one pixel
+    latents: tuple[int, ...] = (1, 1, 1, 1)  # channels of each latent map, the coarsest first
+    blocks: int = 3  # residual blocks a level
+    convs: int = 3  # 3x3 convolutions a block
+    loss: Literal["geco", "elbo"] = "geco"
+    beta: float = 1.0  # weight of the KL, of "elbo" alone
+    hard: float = 0.02  # share of the batch's pixels that count, of "geco" alone
+    kappa: float = 0.05  # target of the loss, nats a hard pixel
+    decay: float = 0.99  # of the moving average
+    rate: float = 0.01  # of the multiplier's gradient
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "width", "blocks", "convs"):
+            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
+        require(self.classes >= 2, f"classes is {self.classes}; wanted 2 or more", ConfigError)
+        require(2 <= self.levels <= 10, f"levels is {self.levels}; wanted 2 to 10", ConfigError)
+        fits = 1 <= len(self.latents) < self.levels and min(self.latents) >= 1
+        wanted = f"1 to {self.levels - 1} numbers of 1 or more for {self.levels} levels"
+        require(fits, f"latents is {self.latents}; wanted {wanted}", ConfigError)
+        require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)
+        require(self.kappa >= 0, f"kappa is {self.kappa}; wanted 0 or more", ConfigError)
+        require(0 < self.hard <= 1, f"hard is {self.hard}; wanted a share above 0, at most 1", ConfigError)
+        require(0 <= self.decay < 1, f"decay is {self.decay}; wanted a share in [0, 1)", ConfigError)
+        require(self.rate > 0, f"rate is {self.rate}; wanted above 0", ConfigError)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level, the finest first."""
+        return tuple(self.width * min(2**level, 8) for level in range(self.levels))
+
+
+class HierProbUNetOutput(NamedTuple):
+    """What one pass over an image gives, every value at the prior's mean."""
+
+    logits: Tensor  # (B, K, H, W), before softmax
+    z: Tensor  # (B, Z)
+
+
+class HierProbUNetWhole(NamedTuple):
+    """What a pass through every part gives, every value at the posterior's mean for an empty mask."""
+
+    logits: Tensor  # (B, K, H, W)
+    unused: Tensor  # (B, width, h, w), of the posterior's last decoder level
+    penalty: Tensor  # (B, 1), lambda times the excess of a reconstruction loss of 0 over a target of 0
+
+
+class HierProbUNetTerms(NamedTuple):
+    """The loss and its parts.
+
+    "geco": ``total = (penalty of lambda and reconstruction's moving average above the target + kl) / pixels``; "elbo":
+    ``total = (reconstruction + beta * kl) / pixels``.
+    """
+
+    total: Tensor
+    reconstruction: Tensor  # nats an image, over the pixels that count
+    kl: Tensor  # nats an image, over all scales
+    multiplier: Tensor  # lambda; 1 with "elbo"
+
+
+class HierProbUNet(Model):
+    """Prior and posterior cores and the rest of the decoder."""
+
+    config: HierProbUNetConfig
+
+    def __init__(self, config: HierProbUNetConfig) -> None:
+        super().__init__(config)
+        sizes = {"blocks": config.blocks, "convs": config.convs}
+        self.prior = Core(config.channels, config.widths, config.latents, **sizes)
+        self.posterior = Core(config.channels + config.classes, config.widths, config.latents, **sizes)
+        rest = config.widths[: config.levels - len(config.latents)][::-1]  # of the levels that are left, coarse to fine
+        self.up = nn.ModuleList(ResidualLevel(coarse + fine, fine, **sizes) for coarse, fine in pairwise(rest))
+        self.head = OrthogonalConv(config.width, config.classes, kernel_size=1)
+        self.multiplier = Multiplier(config.decay, config.rate)
+
+    @property
+    def idle(self) -> str:
+        """What the names of the parameters begin with that no loss reaches."""
+        return f"posterior.up.{len(self.config.latents) - 1}."
+
+    def forward(self, image: Tensor) -> HierProbUNetOutput:
+        """The answer where every value is the prior's mean.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+        Raises:
+            InputError: the image has other axes or another number of channels than the network.
+        """
+        maps, size = self._maps(image)
+        at = self.prior.descend(maps, self.prior.start(maps), lambda _, belief: belief.mean, len(self.config.latents))
+        return HierProbUNetOutput(self._logits(maps, at, size), torch.cat(at.values, dim=1))
+
+    def stages(self) -> dict[str, nn.Module]:
+        """The levels and beliefs of both cores, the rest of the decoder, and the multiplier."""
+        cores = {"prior": self.prior, "posterior": self.posterior}
+        lists = {f"{name}.{part}": levels for name, core in cores.items() for part, levels in core.parts().items()}
+        members = {
+            f"{name}.{i}": level for name, levels in (lists | {"up": self.up}).items() for i, level in enumerate(levels)
+        }
+        return members | {"head": self.head, "multiplier": self.multiplier}
+
+    def whole(self, image: Tensor) -> HierProbUNetWhole:
+        """A pass through every stage, for a drawing."""
+        empty = torch.zeros(len(image), *image.shape[-2:], dtype=torch.uint8, device=image.device)
+        recognized = self._recognized(image, empty, lambda _, belief: belief.mean, stop=False)
+        maps, size = self._maps(image)
+        logits = self._logits(maps, self._along(maps, recognized.values), size)
+        return HierProbUNetWhole(logits, recognized.features, self.multiplier(logits.new_zeros(len(image), 1)))
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator, *, drawn: Drawn | Sequence[bool] = "all") -> Tensor:
+        """n answers from the prior: probabilities (B, S, K, H, W), summing to 1 over K.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1]; encoded once, and decoded once down to the first scale that is drawn.
+            n: S, one or more.
+            rng: a CPU generator.
+            drawn: which scales are drawn, the coarsest first; the others are at the mean of what is believed of them
+                given the coarser ones.
+        Raises:
+            InputError: an argument is out of range, or there is another number of scales.
+        """
+        require(n >= 1, f"n is {n}; wanted one sample or more")
+        maps, size = self._maps(image)
+        descents = self._descents(maps, n, rng, self._which(drawn))
+        return torch.stack([torch.softmax(self._logits(maps, at, size).float(), dim=1) for at in descents], dim=1)
+
+    def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """n latent vectors from the prior of each image, (B, S, Z)."""
+        require(n >= 1, f"n is {n}; wanted one sample or more")
+        maps, _ = self._maps(image)
+        descents = self._descents(maps, n, rng, self._which("all"))
+        return torch.stack([torch.cat(at.values, dim=1) for at in descents], dim=1)
+
+    def answers(self, image: Tensor, z: Tensor) -> Tensor:
+        """The answers that vectors z float32 (B, S, Z) stand for: probabilities (B, S, K, H, W).
+
+        The image is encoded once.
+
+        Raises:
+            InputError: an argument has the wrong axes or sizes.
+        """
+        maps, size = self._maps(image)
+        shares = self._shares(maps)
+        require_shape("z", z, "BSZ", B=len(image), Z=sum(shares))
+        told = []
+        for values in z.unbind(dim=1):
+            at = self._along(maps, values.split(shares, dim=1))
+            told.append(torch.softmax(self._logits(maps, at, size).float(), dim=1))
+        return torch.stack(told, dim=1)
+
+    def reconstruct(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The answer at the posterior's means: what the values can say of a mask that they have seen.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+            mask: uint8 (B, H, W), class labels below K.
+        Returns:
+            probabilities (B, K, H, W).
+        Raises:
+            InputError: a mask holds a class the network does not have, or shapes are wrong.
+        """
+        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        require_shape("mask", mask, "BHW", **{letter: sizes[letter] for letter in "BHW"})
+        self.require_classes(mask)
+        z = torch.cat(self._recognized(image, mask, lambda _, belief: belief.mean).values, dim=1)
+        return self.answers(image, z[:, None])[:, 0]
+
+    def latents(self, batch: Batch) -> Latents:
+        """Prior and posterior for every present mask of a batch; each belief given the posterior's means so far.
+
+        Raises:
+            InputError: a mask holds a class the network does not have.
+        """
+        self.require_classes(batch.masks)
+        case, rater = batch.present.nonzero(as_tuple=True)
+        image = batch.image[case]
+        recognized = self._recognized(image, batch.masks[case, rater], lambda _, belief: belief.mean)
+        maps, _ = self._maps(image)
+        proposed = self._along(maps, recognized.values)
+        return Latents(_joined(proposed.beliefs), _joined(recognized.beliefs))
+
+    def objective(self, batch: Batch, step: int, rng: torch.Generator) -> HierProbUNetTerms:
+        """The named loss terms of a batch; `rng` draws one present rater for each image, the values, and hard pixels.
+
+        Raises:
+            InputError: a mask holds a class the network does not have.
+        """
+        self.require_classes(batch.masks)
+        mask = random_rater(batch.masks, batch.present, rng)
+        recognized = self._recognized(batch.image, mask, lambda _, belief: belief.draw(1, rng)[:, 0])
+        maps, size = self._maps(batch.image)
+        proposed = self._along(maps, recognized.values)
+        each = zip(recognized.beliefs, proposed.beliefs, strict=True)
+        kl = torch.stack([kl_normal(*q, *p).sum(dim=1).mean() for q, p in each]).sum()
+        nats = functional.cross_entropy(self._logits(maps, proposed, size).float(), mask.long(), reduction="none")
+        pixels = mask[0].numel()
+        if self.config.loss == "elbo":
+            reconstruction = nats.sum(dim=(1, 2)).mean()
+            return HierProbUNetTerms(
+                (reconstruction + self.config.beta * kl) / pixels, reconstruction, kl, torch.ones_like(kl)
+            )
+        hard = hard_pixels(nats, self.config.hard, rng)
+        reconstruction = nats[hard].sum() / len(nats)
+        target = self.config.kappa * hard.sum() / len(nats)
+        penalty = self.multiplier(self.multiplier.smoothed(reconstruction) - target)
+        return HierProbUNetTerms((penalty + kl) / pixels, reconstruction, kl, self.multiplier.value().detach())
+
+    def _maps(self, image: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
+        """The prior's encoder on an image, and the image's size."""
+        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
+        return self.prior.encode(pad_to_multiple(image, 2 ** (self.config.levels - 1))), (height, width)
+
+    def _along(self, maps: Sequence[Tensor], values: Sequence[Tensor]) -> Descent:
+        """The prior's descent with given values."""
+        return self.prior.descend(maps, self.prior.start(maps), lambda scale, _: values[scale], len(values))
+
+    def _recognized(self, image: Tensor, mask: Tensor, choose: Choose, *, stop: bool = True) -> Descent:
+        one_hot = functional.one_hot(mask.long(), self.config.classes).movedim(-1, 1).to(image.dtype)
+        multiple = 2 ** (self.config.levels - 1)
+        maps = self.posterior.encode(pad_to_multiple(torch.cat([one_hot, image], dim=1), multiple))
+        return self.posterior.descend(maps, self.posterior.start(maps), choose, len(self.config.latents), stop=stop)
+
+    def _logits(self, maps: Sequence[Tensor], at: Descent, size: tuple[int, int]) -> Tensor:
+        x = at.features
+        for level, skip in zip(self.up, maps[len(at.values) + 1 :], strict=True):
+            x = level(doubled(x, skip))
+        return self.head(x)[..., : size[0], : size[1]]
+
+    def _shares(self, maps: Sequence[Tensor]) -> list[int]:
+        """How many numbers each scale has."""
+        return [latent * map_[0, 0].numel() for latent, map_ in zip(self.config.latents, maps, strict=False)]
+
+    def _which(self, drawn: Drawn | Sequence[bool]) -> tuple[bool, ...]:
+        scales = len(self.config.latents)
+        if isinstance(drawn, str):
+            named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
+            require(drawn in named, f"drawn is {drawn!r}; wanted one of 'all', 'global', 'local', or a list")
+            return tuple(scale in named[drawn] for scale in range(scales))
+        require(len(drawn) == scales, f"drawn has {len(drawn)} entries; wanted one for each of {scales} scales")
+        return tuple(map(bool, drawn))
+
+    def _descents(self, maps: Sequence[Tensor], n: int, rng: torch.Generator, drawn: tuple[bool, ...]) -> list[Descent]:
+        """n descents; what lies above the first scale that is drawn they share."""
+        scales = len(drawn)
+        shared = drawn.index(True) if any(drawn) else scales
+        start = self.prior.descend(maps, self.prior.start(maps), lambda _, belief: belief.mean, shared)
+
+        def choose(scale: int, belief: Gaussian) -> Tensor:
+            return belief.draw(1, rng)[:, 0] if drawn[scale] else belief.mean
+
+        return [self.prior.descend(maps, start, choose, scales) for _ in range(n)]
+
+
+def _joined(beliefs: Sequence[Gaussian]) -> Gaussian:
+    """The beliefs of all scales in one row."""
+    return Gaussian(*(torch.cat(parts, dim=1) for parts in zip(*beliefs, strict=True)))
