@@ -18,13 +18,13 @@ from torch.nn import functional
 class Multiplier(nn.Module):
     """Lambda, 1 at first, and the moving average of what is constrained; both are saved with the weights."""
 
-    average: Tensor  # float32 (), NaN before the first step
+    average: Tensor  # float32 (), 0 or more; -1 before the first step
 
     def __init__(self, decay: float, rate: float) -> None:
         super().__init__()
         self.decay, self.rate = decay, rate
         self.w = nn.Parameter(torch.tensor(math.log(math.e - 1)))
-        self.register_buffer("average", torch.tensor(math.nan))
+        self.register_buffer("average", torch.tensor(-1.0))
 
     def smoothed(self, loss: Tensor) -> Tensor:
         """The moving average with this loss in it, the first one alone; the gradient is that of this loss.
@@ -32,7 +32,7 @@ class Multiplier(nn.Module):
         While training the average is kept; otherwise it stays.
         """
         now = loss.detach().float()
-        average = torch.where(self.average.isnan(), now, self.decay * self.average + (1 - self.decay) * now)
+        average = torch.where(self.average < 0, now, self.decay * self.average + (1 - self.decay) * now)
         if self.training:
             self.average.copy_(average)
         return average + (loss - loss.detach())

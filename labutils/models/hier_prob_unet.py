@@ -129,9 +129,10 @@ class HierProbUNet(Model):
         self.multiplier = Multiplier(config.decay, config.rate)
 
     @property
-    def idle(self) -> str:
-        """What the names of the parameters begin with that no loss reaches."""
-        return f"posterior.up.{len(self.config.latents) - 1}."
+    def idle(self) -> tuple[str, ...]:
+        """What the names of those parameters begin with that no loss reaches."""
+        last = f"posterior.up.{len(self.config.latents) - 1}."
+        return (last,) if self.config.loss == "geco" else (last, "multiplier.")
 
     def forward(self, image: Tensor) -> HierProbUNetOutput:
         """The answer where every value is the prior's mean.

@@ -16,7 +16,7 @@ SMALL = {
     "stochastic-cm": BODY | {"raters": 3, "warm_up": 0, "anneal": "none"},
     "original-cm": BODY | {"latent": 16, "anneal": "none"},
     "prob-unet": BODY | {"latent": 3},
-    "hier-prob-unet": {"width": 4, "levels": 3, "latents": (1, 1), "blocks": 1, "convs": 2, "hard": 0.5},
+    "hier-prob-unet": {"width": 4, "levels": 3, "latents": (1, 1), "blocks": 1, "convs": 2, "loss": "elbo"},
 }
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
