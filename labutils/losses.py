@@ -216,7 +216,7 @@ def hard_pixels(nats: Tensor, share: float, rng: torch.Generator) -> Tensor:
     """
     require(0 < share <= 1, f"share is {share}; wanted above 0, at most 1")
     tiny = torch.finfo(torch.float32).tiny
-    noise = -torch.log(-torch.log(torch.rand(nats.shape, generator=rng).clamp(min=tiny)).clamp(min=tiny))
+    noise = -torch.empty(nats.shape).exponential_(generator=rng).clamp(min=tiny).log()
     scores = nats.detach().float().clamp(min=tiny).log() + noise.to(nats.device)
     chosen = torch.zeros(nats.numel(), dtype=torch.bool, device=nats.device)
     chosen[scores.flatten().topk(max(1, int(share * nats.numel()))).indices] = True

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from labutils.core.checks import InputError
+from labutils.core.runtime import rng_for
 from labutils.losses import (
     coin_length_mean,
     coin_vote,
     cross_entropy_mean,
+    hard_pixels,
     joint_nll_mean,
     kl_normal,
     labels_nll_mean,
@@ -240,3 +242,24 @@ def test_the_divergence_of_normals_is_that_of_pytorch():
     wanted = torch.distributions.kl_divergence(normal(mean, log_sigma.exp()), normal(other_mean, other_log_sigma.exp()))
     assert torch.allclose(kl_normal(mean, log_sigma, other_mean, other_log_sigma), wanted, atol=1e-5)
     assert torch.equal(kl_normal(mean, log_sigma, mean, log_sigma), torch.zeros(3, 5))
+
+
+def test_hard_pixels_are_drawn_without_replacement_and_by_their_loss():
+    """Of three pixels with losses 1, 2 and 5 one is drawn: in 1/8, 2/8 and 5/8 of all draws."""
+    nats = torch.tensor([[[1.0, 2.0, 5.0]]])
+    drawn = torch.stack([hard_pixels(nats, 0.34, rng_for(0, step)) for step in range(4000)]).float()
+    assert (drawn.sum(dim=(1, 2, 3)) == 1).all()
+    assert drawn.mean(dim=0).flatten().tolist() == pytest.approx([1 / 8, 2 / 8, 5 / 8], abs=0.03)
+    both = torch.stack([hard_pixels(nats, 0.67, rng_for(0, step)) for step in range(4000)]).float()
+    # by hand: the first pixel is left out of two in (5/8)(2/3) + (2/8)(5/6) = 5/8 of all draws
+    assert both.mean(dim=0)[0, 0, 0].item() == pytest.approx(3 / 8, abs=0.03)
+
+
+def test_hard_pixels_are_as_many_as_the_share_and_never_none():
+    nats = torch.rand(2, 10, 10, generator=rng_for(0, "nats"), requires_grad=True)
+    assert hard_pixels(nats, 0.02, rng_for(0, "h")).sum() == 4
+    assert hard_pixels(nats, 1e-6, rng_for(0, "h")).sum() == 1
+    assert hard_pixels(torch.zeros(1, 2, 2), 1.0, rng_for(0, "h")).all()
+    assert not hard_pixels(nats, 0.02, rng_for(0, "h")).requires_grad
+    with pytest.raises(InputError, match="share is 0"):
+        hard_pixels(nats, 0, rng_for(0, "h"))
