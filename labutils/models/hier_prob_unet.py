@@ -24,6 +24,7 @@ Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z), a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,6 +79,11 @@ class HierProbUNetConfig:
         require(0 < self.hard <= 1, f"hard is {self.hard}; wanted a share above 0, at most 1", ConfigError)
         require(0 <= self.decay < 1, f"decay is {self.decay}; wanted a share in [0, 1)", ConfigError)
         require(self.rate > 0, f"rate is {self.rate}; wanted above 0", ConfigError)
+
+    @staticmethod
+    def levels_for(height: int, width: int) -> int:
+        """As many levels as bring an image down to one pixel: 7 for 64 pixels, 8 for 128, 9 for 256."""
+        return 1 + math.ceil(math.log2(max(height, width, 2)))
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -3,9 +3,9 @@
 The space of ``stochastic-cm`` is that of the published search, rate and ramp, with what stood beside them there: weight
 decay, the weight of the KL, and the latent size. The ramp is a share of the training's steps, as published.
 
-No goal looks at a truth. A model of the raters' errors is searched by the distance of the annotators that it draws from
-the raters themselves (``ged2_v``): its Dice with the consensus would favor whatever repeats the raters' majority, and a
-loss is no goal where the search changes the weights of its terms.
+No goal looks at a truth. A model that draws answers, or raters, is searched by how far they are from the raters' own
+masks (``ged2_v``): its Dice with the consensus would favor whatever repeats the raters' majority, and a loss is no goal
+where the search changes the weights of its terms.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from labutils.training.settings import SET_GOAL
 
 RATE = Range(low=1e-4, high=1e-2, log=True)
 DECAY = Range(low=1e-5, high=1e-1, log=True)
+BETA = Range(low=0.1, high=10.0, log=True)
+LATENT = Range(low=2, high=16, log=True)
 RAMP = (0.1, 0.6)  # shares of the steps after the warm-up
 WARM_UP = (0.0, 0.3)  # shares of all steps
 
 
 def default_goal(model: str) -> Goal:
     """What trials of a model are compared by."""
-    if hasattr(MODELS[model].network, "clean"):
+    if hasattr(MODELS[model].network, "clean") or hasattr(MODELS[model].network, "draw"):
         return Goal(metric=SET_GOAL, direction="minimize")
     return Goal()
 
@@ -51,8 +53,12 @@ def default_space(model: str, settings: Mapping[str, Any], steps: int) -> Space:
         left = steps - settings["warm_up"]
         over = f"a training has {steps} steps and model.warm_up is {settings['warm_up']}"
         require(left > 0, f"{over}; wanted a warm-up that ends before, so that something else is learned", ConfigError)
-        beta, latent = Range(low=0.1, high=10.0, log=True), Range(low=2, high=16, log=True)
-        return Space(fit=fit, model={"beta": beta, "latent": latent, "ramp": _steps(RAMP, left, least=1)})
+        return Space(fit=fit, model={"beta": BETA, "latent": LATENT, "ramp": _steps(RAMP, left, least=1)})
+    if model == "prob-unet":
+        return Space(fit=fit, model={"beta": BETA, "latent": LATENT})
+    if model == "hier-prob-unet":
+        held = {"kappa": Range(low=0.01, high=0.2, log=True)} if settings["loss"] == "geco" else {"beta": BETA}
+        return Space(fit=fit, model=held)
     return Space(fit=fit)
 
 

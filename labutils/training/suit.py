@@ -18,7 +18,8 @@ from labutils.training.settings import FitConfig
 def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
     """The configuration of a model for this data: what its settings share with the data follows them unless set.
 
-    These are channels, classes, identified raters, and the size of images for a network that is built for one.
+    These are channels, classes, identified raters, the size of images for a network that is built for one, and the
+    number of levels for one that brings an image down to a pixel.
 
     Raises:
         ConfigError: no such model or setting.
@@ -32,6 +33,8 @@ def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
         require_identified(store.card, f"{name}, which follows single raters,")
     size = store.image.shape[-2:]
     of_data = {"channels": store.image.shape[1], "classes": store.card.classes, "raters": raters, "size_px": size}
+    if levels_for := getattr(MODELS[name].config, "levels_for", None):
+        of_data["levels"] = levels_for(*size)
     config = make_config(name, {key: value for key, value in of_data.items() if key in fields} | dict(settings))
     require_fits(config, store)
     return config

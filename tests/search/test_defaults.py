@@ -14,6 +14,8 @@ SEARCHED = {
     "global-cm": ["fit.lr", "fit.weight_decay", "model.warm_up"],
     "pixel-cm": ["fit.lr", "fit.weight_decay", "model.warm_up"],
     "stochastic-cm": ["fit.lr", "fit.weight_decay", "model.beta", "model.latent", "model.ramp"],
+    "prob-unet": ["fit.lr", "fit.weight_decay", "model.beta", "model.latent"],
+    "hier-prob-unet": ["fit.lr", "fit.weight_decay", "model.kappa"],
 }
 
 
@@ -35,6 +37,11 @@ def test_ramp_and_warm_up_are_shares_of_the_steps():
     assert (short.low, short.high) == (1, 1)
     warm_up = space_of("global-cm", 1000).model["warm_up"]
     assert (warm_up.low, warm_up.high) == (0, 300)
+
+
+def test_the_bound_of_the_hierarchy_is_searched_by_its_weight():
+    space = default_space("hier-prob-unet", to_dict(make_config("hier-prob-unet", {"loss": "elbo"})), 100)
+    assert list(space.model) == ["beta"]
 
 
 def test_a_training_that_only_warms_up_has_no_ramp():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from labutils.core.checks import ConfigError, InputError
+from labutils.models.hier_prob_unet import HierProbUNetConfig
 from labutils.models.registry import make_config
 from labutils.training.settings import FitConfig
 from labutils.training.suit import model_config, require_fits, require_past_warm_up
@@ -68,6 +69,13 @@ def test_a_network_built_for_one_size_of_image_takes_it_from_the_data():
         InputError, match=r"built for images of \(28, 28\) pixels and those of discs/train have \(16, 16\)"
     ):
         model_config("original-cm", {"size_px": [28, 28]}, disc_store(2))
+
+
+def test_a_network_that_brings_images_down_to_a_pixel_takes_its_levels_from_them():
+    assert model_config("hier-prob-unet", {}, disc_store(2)).levels == 5
+    assert model_config("hier-prob-unet", {"levels": 6}, disc_store(2)).levels == 6
+    sizes = {(64, 64): 7, (128, 128): 8, (180, 256): 9, (28, 28): 6, (1, 1): 2}
+    assert {size: HierProbUNetConfig.levels_for(*size) for size in sizes} == sizes
 
 
 @pytest.mark.parametrize(("warm_up", "refused"), [(0, False), (5, False), (6, True), (7, True)])
