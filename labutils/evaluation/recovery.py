@@ -65,7 +65,7 @@ def recovered(network: Model, store: Store, device: torch.device, *, samples: in
         return {}
     if store.card.identified:
         return _matrices(network, plant, device) if getattr(network.config, "per_rater", False) else {}
-    return {"styles": _styles(network, plant, device, samples, seed)} if hasattr(network, "draw") else {}
+    return {"styles": _styles(network, plant, device, samples, seed)} if network.stochastic else {}
 
 
 def references(train: Store, test: Store) -> dict[str, Any]:

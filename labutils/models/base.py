@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class Model(nn.Module, ABC):
     ``forward(image)`` gives a NamedTuple of its own.
     """
 
+    stochastic: ClassVar[bool] = False  # whether its answers to one image differ
     config: Any  # frozen dataclass
     card: dict[str, Any]  # what the weights file says of itself; empty for a network that was not loaded
 

@@ -1,4 +1,4 @@
-r"""A constraint in the place of a weight (GECO, Rezende and Viola 2018): reconstruct this well, and then be brief.
+r"""A constraint in the place of a weight (GECO, Rezende and Viola 2018, arXiv 1810.00597): reconstruct this well, and then be brief.
 
 The KL is minimized under the constraint that the reconstruction loss is at most a target. With a multiplier
 :math:`\lambda` the loss is :math:`\lambda\,(C - \text{target}) + \mathrm{KL}`, lowered over the weights and raised over

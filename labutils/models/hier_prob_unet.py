@@ -122,6 +122,7 @@ class HierProbUNetTerms(NamedTuple):
 class HierProbUNet(Model):
     """Prior and posterior cores and the rest of the decoder."""
 
+    stochastic = True
     config: HierProbUNetConfig
 
     def __init__(self, config: HierProbUNetConfig) -> None:

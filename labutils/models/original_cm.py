@@ -144,6 +144,7 @@ class DenseDecoder(nn.Module):
 class OriginalCM(OriginalBodyModel):
     """The published U-Net, a clean head, and a dense variational autoencoder over confusion matrices."""
 
+    stochastic = True
     config: OriginalCMConfig
 
     def __init__(self, config: OriginalCMConfig) -> None:

@@ -115,6 +115,7 @@ class Head(Combiner):
 class ProbUNet(Body):
     """A U-Net whose last layers hear a latent vector, and the two encoders that propose and recognize it."""
 
+    stochastic = True
     config: ProbUNetConfig
 
     def __init__(self, config: ProbUNetConfig) -> None:

@@ -16,6 +16,7 @@ from labutils.models.hier_prob_unet import HierProbUNet, HierProbUNetConfig
 from labutils.models.original_cm import OriginalCM, OriginalCMConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
 from labutils.models.prob_unet import ProbUNet, ProbUNetConfig
+from labutils.models.ssn import SSN, SSNConfig
 from labutils.models.stochastic_cm import StochasticCM, StochasticCMConfig
 from labutils.models.unet import UNet, UNetConfig
 
@@ -35,6 +36,7 @@ MODELS: dict[str, Entry] = {
     "original-cm": Entry(OriginalCMConfig, OriginalCM),
     "prob-unet": Entry(ProbUNetConfig, ProbUNet),
     "hier-prob-unet": Entry(HierProbUNetConfig, HierProbUNet),
+    "ssn": Entry(SSNConfig, SSN),
 }
 
 

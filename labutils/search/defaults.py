@@ -29,7 +29,7 @@ WARM_UP = (0.0, 0.3)  # shares of all steps
 
 def default_goal(model: str) -> Goal:
     """What trials of a model are compared by."""
-    if hasattr(MODELS[model].network, "clean") or hasattr(MODELS[model].network, "draw"):
+    if MODELS[model].network.stochastic or hasattr(MODELS[model].network, "clean"):
         return Goal(metric=SET_GOAL, direction="minimize")
     return Goal()
 
@@ -59,6 +59,8 @@ def default_space(model: str, settings: Mapping[str, Any], steps: int) -> Space:
     if model == "hier-prob-unet":
         held = {"kappa": Range(low=0.01, high=0.2, log=True)} if settings["loss"] == "geco" else {"beta": BETA}
         return Space(fit=fit, model=held)
+    if model == "ssn":
+        return Space(fit=fit, model={"rank": Range(choices=(5, 10, 20))})
     return Space(fit=fit)
 
 

@@ -37,14 +37,12 @@ class Knowing(nn.Module):
 class Styles(nn.Module):
     """Draws the planted styles with given frequencies, as probabilities."""
 
+    stochastic = True
     config = SimpleNamespace(per_rater=False)
 
     def __init__(self, plant, frequencies):
         super().__init__()
         self.plant, self.frequencies, self.next = plant, torch.tensor(frequencies), 0
-
-    def draw(self, image, n, rng):
-        raise NotImplementedError
 
     def sample(self, image, n, rng):
         cases = range(self.next, self.next + len(image))

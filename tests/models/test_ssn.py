@@ -1,0 +1,87 @@
+"""The Stochastic Segmentation Network: its covariance, its loss by hand, and what it may not do."""
+
+import math
+
+import pytest
+import torch
+
+from labutils.core.checks import ConfigError, InputError
+from labutils.core.runtime import rng_for
+from labutils.core.types import Batch
+from labutils.models.registry import build, make_config
+from labutils.models.ssn import SSNOutput
+
+SMALL = {"width": 4, "levels": 2, "rank": 2, "draws": 4}
+IMAGE = torch.rand(2, 1, 6, 5, generator=rng_for(0, "image"))
+MASKS = (torch.rand(2, 3, 6, 5, generator=rng_for(0, "masks")) > 0.5).to(torch.uint8)
+BATCH = Batch(IMAGE, MASKS, torch.ones(2, 3, dtype=torch.bool))
+
+
+def make(**settings):
+    return build("ssn", make_config("ssn", SMALL | settings), rng_for(0, "weights")).eval()
+
+
+def test_draws_have_the_mean_and_the_covariance():
+    """Two pixels of two classes, rank 1 and a diagonal of 1/4: by hand P P^T + D."""
+    mean = torch.tensor([1.0, -1.0, 0.0, 2.0]).view(1, 2, 1, 2)
+    column = torch.tensor([1.0, 2.0, -1.0, 0.5])
+    output = SSNOutput(mean, torch.full((1, 2, 1, 2), math.log(0.25)), column.view(1, 1, 2, 1, 2))
+    drawn = output.draw(40_000, rng_for(0, "d")).view(-1, 4)
+    assert drawn.mean(dim=0).tolist() == pytest.approx(mean.flatten().tolist(), abs=0.04)
+    wanted = torch.outer(column, column) + 0.25 * torch.eye(4)
+    assert torch.allclose(drawn.T.cov(), wanted, atol=0.08)
+
+
+def test_mirrored_draws_lie_on_both_sides_of_the_mean():
+    with torch.no_grad():
+        output = make()(IMAGE)
+    drawn = output.draw(6, rng_for(0, "d"), mirrored=True)
+    assert torch.allclose(drawn[:, :3] + drawn[:, 3:], 2 * output.logits[:, None].expand(-1, 3, -1, -1, -1), atol=1e-5)
+
+
+def test_the_loss_by_hand():
+    """Without spread all draws are the mean: one half everywhere, log 2 a pixel."""
+    model = make()
+    with torch.no_grad():
+        for head in (model.head, model.together, model.alone):
+            head.weight.zero_()
+            head.bias.zero_()
+        model.alone.bias.fill_(-1e3)
+    terms = model.objective(BATCH, 0, rng_for(0, "o"))
+    assert terms.mixture.item() == pytest.approx(30 * math.log(2), rel=1e-3)
+    assert terms.total.item() == pytest.approx(math.log(2), rel=1e-3)
+
+
+def test_the_mean_over_draws_is_inside_the_logarithm():
+    """One column that lifts all of class 1: draws say all or nothing, so a full mask costs about log 2 and no more."""
+    model = make(rank=1, draws=400)
+    with torch.no_grad():
+        for head in (model.head, model.together, model.alone):
+            head.weight.zero_()
+            head.bias.zero_()
+        model.alone.bias.fill_(-1e3)
+        model.together.bias[1] = 100.0
+    full = Batch(IMAGE, torch.ones(2, 1, 6, 5, dtype=torch.uint8), torch.ones(2, 1, dtype=torch.bool))
+    assert model.objective(full, 0, rng_for(0, "o")).mixture.item() == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_one_step_lowers_the_loss_and_any_step_leaves_it_finite():
+    model = make().train()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-2)
+    before = model.objective(BATCH, 0, rng_for(0, "o")).total
+    optimizer.zero_grad()
+    before.backward()
+    optimizer.step()
+    assert model.objective(BATCH, 0, rng_for(0, "o")).total < before
+    with torch.no_grad():
+        model.alone.bias.fill_(1e6)
+    assert torch.isfinite(model.objective(BATCH, 0, rng_for(0, "o")).total)
+    assert torch.isfinite(model.sample(IMAGE, 3, rng_for(0, "s"))).all()
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(InputError, match="n is 0"):
+        make().sample(IMAGE, 0, rng_for(0, "s"))
+    for settings, told in (({"rank": 0}, "rank is 0"), ({"draws": 3}, "draws is 3; wanted an even number")):
+        with pytest.raises(ConfigError, match=told):
+            make(**settings)
