@@ -1,9 +1,9 @@
-r"""A constraint in the place of a weight (GECO, Rezende and Viola 2018, arXiv 1810.00597): reconstruct this well, and then be brief.
+r"""A constraint in the place of a weight (GECO, Rezende and Viola 2018): reconstruct this well, and then be brief.
 
-The KL is minimized under the constraint that the reconstruction loss is at most a target. With a multiplier
-:math:`\lambda` the loss is :math:`\lambda\,(C - \text{target}) + \mathrm{KL}`, lowered over the weights and raised over
-:math:`\lambda = \operatorname{softplus}(w)^2`: as long as C is above the target lambda grows. C is a moving average, so
-that one batch does not rule; its gradient is that of the batch.
+The KL is minimized under the constraint that the reconstruction loss is at most a target (arXiv 1810.00597). With a
+multiplier :math:`\lambda` the loss is :math:`\lambda\,(C - \text{target}) + \mathrm{KL}`, lowered over the weights and
+raised over :math:`\lambda = \operatorname{softplus}(w)^2`: as long as C is above the target lambda grows. C is a moving
+average, so that one batch does not rule; its gradient is that of the batch.
 """
 
 from __future__ import annotations
