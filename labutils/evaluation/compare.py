@@ -153,19 +153,19 @@ def learned_from(train: Store, labels: str) -> Store:
 
 def _scores(plan: Plan, contender: Contender, network: Model, seed: int) -> dict[str, Any]:
     clean = "clean" in rules_for(network)
-    one = "clean" if clean else "model"
-    answer = _evaluate(plan, network, one, 1, [plan.score], seed)
+    one, many = ("clean", 1) if clean else ("model", plan.samples if network.stochastic else 1)
+    answer = _evaluate(plan, network, one, many, [plan.score], seed)
     told: dict[str, Any] = {"values": answer.values(plan.score)}
-    if clean or plan.test.truth is None:
-        # a network that draws no raters is given the whole shapes that its probabilities allow
-        rule = "model" if clean else "random-threshold"
+    if network.stochastic or plan.test.truth is None:
+        # a network with one answer is given the whole shapes that its probabilities allow
+        rule = "model" if network.stochastic else "random-threshold"
         metrics = [*SPREAD, *(name for name in contender.also if name in metrics_for(plan.test, faults=True))]
         spread = _evaluate(plan, network, rule, plan.samples, metrics, seed)
         told["spread"] = {"sampler": rule, **{name: asdict(spread.summary[name]) for name in metrics}}
         if contender.also:  # such rows are compared in what they draw, too
             told["drawn"] = {name: spread.values(name).tolist() for name in metrics}
     if plan.test.truth is not None and plan.test.card.identified:
-        told["raters"] = _dice_with_raters(plan, network, one)
+        told["raters"] = _dice_with_raters(plan, network, one, many)
     if hasattr(network, "latents"):
         believed = beliefs_on(network.to(plan.device).eval(), plan.test, plan.device)
         told["nats"] = kl_of_latents(believed, rng_for(seed, "nats"))[1]
@@ -180,13 +180,13 @@ def _evaluate(plan: Plan, network: Model, rule: str, n: int, metrics: list[str],
 
 
 @torch.no_grad()
-def _dice_with_raters(plan: Plan, network: Model, rule: str) -> list[float]:
-    """Mean Dice of the answer with each rater's masks, NaN for one never present: whom the network learned to be."""
+def _dice_with_raters(plan: Plan, network: Model, rule: str, n: int) -> list[float]:
+    """Mean Dice of n answers' mean with each rater's masks, NaN for one never present: whom it learned to be."""
     draw, test = from_model(network, plan.device, rule), plan.test
     scores = np.full(test.present.shape, np.nan)
     for index in range(len(test)):
         batch = test.batch([index])
-        found = draw(batch, 1, rng_for(0, "raters"))[:, 0].argmax(dim=1)
+        found = draw(batch, n, rng_for(0, "raters")).mean(dim=1).argmax(dim=1)
         for rater in np.flatnonzero(test.present[index]):
             scores[index, rater] = _mean_dice(found, batch.masks[:, rater], test.card.classes)[0]
     judged = np.asarray(test.present.sum(axis=0))

@@ -150,7 +150,9 @@ class NoHeads(nn.Module):
 
 
 class CleanHeadModel(BodyModel):
-    """A network whose head says what is there, apart from what raters make of it."""
+    """A network whose head says what is there, apart from what raters make of it; its answers are raters'."""
+
+    stochastic = True
 
     def clean(self, image: Tensor) -> Tensor:
         """What the network takes for the truth: probabilities (B, K, H, W), summing to 1 over K."""

@@ -116,5 +116,7 @@ def one_answer(model: Any, image: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def rules_for(model: Sampler) -> tuple[str, ...]:
-    """The samplers that mean something for a model: a model that has a clean head draws raters itself."""
-    return ("model", "clean") if hasattr(model, "clean") else ("model", "random-threshold", "independent-pixels")
+    """The samplers that mean something for a model: one whose answers differ has no single map to cut."""
+    if hasattr(model, "clean"):
+        return ("model", "clean")
+    return ("model",) if getattr(model, "stochastic", False) else ("model", "random-threshold", "independent-pixels")

@@ -166,7 +166,6 @@ def from_start(log_matrices: Tensor, start: Tensor) -> Tensor:
 class StochasticCM(CleanHeadModel):
     """The body, a clean head, and a conditional variational autoencoder over confusion matrices."""
 
-    stochastic = True
     config: StochasticCMConfig
 
     def __init__(self, config: StochasticCMConfig) -> None:

@@ -29,7 +29,7 @@ WARM_UP = (0.0, 0.3)  # shares of all steps
 
 def default_goal(model: str) -> Goal:
     """What trials of a model are compared by."""
-    if MODELS[model].network.stochastic or hasattr(MODELS[model].network, "clean"):
+    if MODELS[model].network.stochastic:
         return Goal(metric=SET_GOAL, direction="minimize")
     return Goal()
 

@@ -23,11 +23,13 @@ from labutils.evaluation.compare import (
     settled_on,
 )
 from labutils.evaluation.contenders import Contender
-from labutils.evaluation.evaluate import leave_one_rater_out
+from labutils.evaluation.draws import from_model
+from labutils.evaluation.evaluate import evaluate, leave_one_rater_out
 from labutils.evaluation.health import latent_health
 from labutils.evaluation.passport import check_passport
 from labutils.metrics.disagreement import rater_diversity
 from labutils.models.registry import build
+from labutils.models.samplers import rules_for
 from labutils.training.checkpoint import load_trained
 from labutils.training.fit import Callback
 from labutils.training.settings import FitConfig
@@ -133,6 +135,26 @@ def test_a_row_can_be_scored_by_what_was_published_too(tmp_path):
         )
         assert gap["low"] <= gap["mean"] <= gap["high"]
     assert set(second["spread_minus_first"]) == {"ged2_v", "diversity", *ALSO}
+
+
+def test_a_network_that_draws_answers_is_scored_by_their_mean_and_by_their_spread(tmp_path):
+    plan = plan_of()
+    drawing = Contender(name="drawing", model="prob-unet", settings={"latent": 2})
+    ((seed,),) = (row["seeds"] for row in compared(plan, [drawing], tmp_path)["image_only"])
+    network = labutils.load(tmp_path / "drawing-0").eval()
+    found = evaluate(
+        from_model(network, torch.device("cpu")),
+        plan.test,
+        samples=3,
+        seed=0,
+        resamples=20,
+        metrics=["dice_truth", "ged2_v"],
+    )
+    assert seed["score"]["mean"] == pytest.approx(found.values("dice_truth").mean(), abs=1e-6)
+    assert seed["spread"]["sampler"] == "model"
+    assert seed["spread"]["ged2_v"]["mean"] == pytest.approx(found.values("ged2_v").mean(), abs=1e-5)
+    assert seed["nats"] > 0
+    assert rules_for(network) == ("model",)
 
 
 def test_scores_of_the_truth_are_left_out_where_none_is_known(tmp_path):
