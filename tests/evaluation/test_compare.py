@@ -275,7 +275,7 @@ def test_raters_are_scored_where_they_are_present():
     few = replace(plan, test=replace(plan.test, masks=masks.astype(np.uint8), present=present))
     network = build("unet", UNET.config(plan.shared, plan.train), rng_for(0, "weights")).eval()
     alone = replace(plan, test=plan.test.subset([0, 1]))
-    told, whole, wanted = (compare._dice_with_raters(p, network, "model") for p in (few, plan, alone))
+    told, whole, wanted = (compare._dice_with_raters(p, network, "model", 1) for p in (few, plan, alone))
     assert told[0] == whole[0]
     assert told[1] == pytest.approx(wanted[1])
     assert np.isnan(told[2])
