@@ -66,6 +66,12 @@ class LatentHealth(NamedTuple):
     sample_diversity: float  # in [0, 1], mean over the cases that two raters judged; NaN where there is none
     rater_diversity: float  # likewise, of the same cases; good when both are equal
     masks: int  # N
+    scales: tuple[int, ...] = ()  # numbers of each scale, the coarsest first, where z has several
+
+    @property
+    def kl_of_scales(self) -> Tensor:
+        """Float64 (scales,): nats of the numbers of each scale together; of one vector each number is a scale."""
+        return torch.stack([part.sum() for part in self.kl_nats.split(list(self._sizes))])
 
     @property
     def active(self) -> Tensor:
@@ -82,10 +88,20 @@ class LatentHealth(NamedTuple):
         """Bool (Z,): heard less than `HEARD`; false where nothing can be compared."""
         return self.heard < HEARD
 
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        return self.scales or (1,) * len(self.kl_nats)
+
     def sentences(self) -> list[str]:
-        """What is wrong, in plain words; empty where nothing is."""
+        """What is wrong, in plain words; empty where nothing is. Of a vector with scales, scale by scale."""
         told = []
-        if bool(self.collapsed.all()):
+        what, redrawn = "latent", "drawing it anew moves an answer by"
+        if self.scales:
+            what, redrawn = "scale", "drawing any number of it anew moves an answer by at most"
+        silent = self.kl_of_scales < COLLAPSED_NATS
+        deaf = torch.stack([part.all() for part in self.deaf.split(list(self._sizes))])
+        heard = [float(part.max()) for part in self.heard.split(list(self._sizes))]
+        if bool(silent.all()):
             latents = "the only latent carries" if len(self.kl_nats) == 1 else f"all {len(self.kl_nats)} latents carry"
             told.append(
                 f"{latents} {self.nats:.4f} nats in all: the model has collapsed, and a sample does "
@@ -93,14 +109,13 @@ class LatentHealth(NamedTuple):
             )
         else:
             told += [
-                f"latent {z} carries {float(self.kl_nats[z]):.4f} nats: it has collapsed, and changing it changes "
+                f"{what} {z} carries {float(self.kl_of_scales[z]):.4f} nats: it has collapsed, and changing it changes "
                 "nothing that raters taught"
-                for z in self.collapsed.nonzero()[:, 0].tolist()
+                for z in silent.nonzero()[:, 0].tolist()
             ]
         told += [
-            f"latent {z} is not heard: drawing it anew moves an answer by {float(self.heard[z]):.4f} of what another "
-            "rater would"
-            for z in (self.deaf & ~self.collapsed).nonzero()[:, 0].tolist()
+            f"{what} {z} is not heard: {redrawn} {heard[z]:.4f} of what another rater would"
+            for z in (deaf & ~silent).nonzero()[:, 0].tolist()
         ]
         if self.sample_diversity < ALIKE * self.rater_diversity:  # never with NaN
             told.append(
@@ -167,14 +182,17 @@ def latent_health(
         heard = _heard(network, store, samples, seed, where)
     believed = beliefs_on(network, store, where)
     each, nats = kl_of_latents(believed, rng_for(seed, "nats"))
-    return LatentHealth(each, nats, activity_per_latent(believed), heard, *spread, len(believed.posterior.mean))
+    return LatentHealth(
+        each, nats, activity_per_latent(believed), heard, *spread, len(believed.posterior.mean), believed.scales
+    )
 
 
 @torch.no_grad()
 def beliefs_on(network: Any, store: Store, device: torch.device) -> Latents:
     """What a `LatentModel` believes before and after every present mask of a store, case by case, on the CPU."""
     parts = [network.latents(batch.to(device)) for batch in all_batches(store, BATCH)]
-    return Latents(*(_joined(beliefs) for beliefs in zip(*parts, strict=True)))
+    before, after = (_joined(tuple(part[place] for part in parts)) for place in range(2))
+    return Latents(before, after, parts[0].scales)
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:

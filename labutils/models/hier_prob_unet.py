@@ -240,7 +240,7 @@ class HierProbUNet(Model):
         recognized = self._recognized(image, batch.masks[case, rater], lambda _, belief: belief.mean)
         maps, _ = self._maps(image)
         proposed = self._along(maps, recognized.values)
-        return Latents(_joined(proposed.beliefs), _joined(recognized.beliefs))
+        return Latents(_joined(proposed.beliefs), _joined(recognized.beliefs), tuple(self._shares(maps)))
 
     def objective(self, batch: Batch, step: int, rng: torch.Generator) -> HierProbUNetTerms:
         """The named loss terms of a batch; `rng` draws one present rater for each image, the values, and hard pixels.

@@ -76,6 +76,7 @@ class Latents(NamedTuple):
 
     prior: Gaussian | Mixture  # before the mask was seen
     posterior: Gaussian  # after
+    scales: tuple[int, ...] = ()  # numbers of each scale, the coarsest first, where z has several; () for one vector
 
 
 def size(latent: int, components: int) -> int:

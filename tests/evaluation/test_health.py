@@ -21,6 +21,7 @@ from labutils.evaluation.health import (
 )
 from labutils.metrics.disagreement import rater_diversity
 from labutils.models.latents import Gaussian, Latents, Mixture
+from labutils.models.registry import build, make_config
 from tests.discs import disc_store
 
 STORE = disc_store(6)
@@ -185,7 +186,7 @@ def test_a_number_that_draws_like_another_rater_is_heard_fully():
 
         def latents(self, batch):
             number = super().latents(batch)
-            return Latents(*(Gaussian(*(part[:, :1] for part in one)) for one in number))
+            return Latents(*(Gaussian(*(part[:, :1] for part in one)) for one in number[:2]))
 
     opposed = np.zeros_like(STORE.masks)
     opposed[:, 0] = 1
@@ -248,3 +249,21 @@ def test_sentences(changed, said):
 def test_refusals(network, store, settings, says):
     with pytest.raises(InputError, match=says):
         latent_health(network, store, **settings)
+
+
+def test_a_vector_with_scales_is_told_scale_by_scale():
+    """Of three numbers the last two are one scale: each is below the bar, both together are not."""
+    kl, heard = torch.tensor([0.002, 0.006, 0.006]), torch.tensor([0.5, 0.001, 0.002])
+    found = LatentHealth(kl, 0.014, torch.ones(3), heard, 0.3, 0.3, 9, (1, 2))
+    assert found.kl_of_scales.tolist() == pytest.approx([0.002, 0.012])
+    first, second = found.sentences()
+    assert first.startswith("scale 0 carries 0.0020 nats: it has collapsed")
+    assert second.startswith("scale 1 is not heard: drawing any number of it anew moves an answer by at most 0.0020 of")
+
+
+def test_the_scales_of_a_model_are_known():
+    settings = {"width": 4, "levels": 3, "latents": (1, 2), "blocks": 1, "convs": 1}
+    model = build("hier-prob-unet", make_config("hier-prob-unet", settings), rng_for(0, "weights")).eval()
+    found = latent_health(model, disc_store(4), samples=2)
+    assert found.scales == (16, 2 * 64)
+    assert found.kl_of_scales.sum() == pytest.approx(found.nats)
