@@ -1,7 +1,5 @@
 """Confusion matrices by hand: start, mixing, terms; each term lowers what it claims; planted matrices are found."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -221,18 +219,6 @@ def test_each_rater_is_drawn_equally_often():
         probs = model.eval().sample(torch.rand(1, 1, 4, 4), 600, rng_for(0, "draw"))
     full = (probs[0, :, 1].mean(dim=(1, 2)) > 0.99).float().mean().item()
     assert full == pytest.approx(1 / 3, abs=0.06)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_two_hundred_steps_at_a_high_rate_stay_finite(name):
-    model, batch = make(name), batch_of()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    for step in range(200):
-        terms = model.objective(batch, step, rng_for(0, step))
-        optimizer.zero_grad()
-        terms.total.backward()
-        optimizer.step()
-    assert all(math.isfinite(value.item()) for value in terms)
 
 
 def test_planted_global_matrices_are_found():

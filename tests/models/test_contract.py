@@ -123,6 +123,18 @@ def test_the_loss_falls_on_eight_cases(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_two_hundred_steps_stay_finite(name):
+    model, batch = make(name).train(), make_batch()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    for step in range(200):
+        terms = model.objective(batch, step, rng_for(0, step))
+        assert all(torch.isfinite(term) for term in terms), step
+        optimizer.zero_grad()
+        terms.total.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_nothing_is_left_on_the_model(name):
     model, batch = make(name).train(), make_batch()
     before = set(vars(model))

@@ -138,6 +138,18 @@ def test_a_step_down_a_term_lowers_it(term):
     assert getattr(model.objective(BATCH, 0, rng_for(0, "o")), term) < before
 
 
+def test_the_multiplier_grows_while_the_constraint_is_missed_and_all_stays_finite():
+    model = make(hard=0.25).train()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    for step in range(200):
+        terms = model.objective(BATCH, step, rng_for(0, step))  # masks at random: nothing can be reconstructed
+        assert all(torch.isfinite(term) for term in terms), step
+        optimizer.zero_grad()
+        terms.total.backward()
+        optimizer.step()
+    assert terms.multiplier > 1.05
+
+
 def test_any_size_will_do():
     model = make()
     image = torch.rand(1, 1, 13, 21)

@@ -137,6 +137,23 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, at, optimizer):
     assert list(resumed.history) == list(whole.history)
 
 
+@pytest.mark.parametrize("at", [(1, 2), (2, 1)])
+def test_an_interrupted_run_with_a_constraint_goes_on_to_the_same_bits(tmp_path, at):
+    """The multiplier and its moving average are part of what a checkpoint holds."""
+
+    def hierarchy(seed=0):
+        settings = {"width": 4, "levels": 3, "latents": [1, 1], "blocks": 1, "convs": 1}
+        return build("hier-prob-unet", make_config("hier-prob-unet", settings), rng_for(seed, "weights"))
+
+    whole = train(network=hierarchy(), checkpoint_steps=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, hierarchy(), [Stop(*at)], checkpoint_steps=1)
+    resumed = train(tmp_path, hierarchy(seed=9), checkpoint_steps=1)
+    assert weights_hash(resumed) == weights_hash(whole)
+    assert resumed.network.multiplier.average.item() > 0
+    assert resumed.network.multiplier.value() != 1
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     first = train(tmp_path)
     again = train(tmp_path, make(seed=9), [Stop(1, 1)])
