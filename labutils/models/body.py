@@ -42,9 +42,9 @@ class BodyConfig:
         """Channels of each level, the finest first."""
         return tuple(self.width * 2**level for level in range(self.levels))
 
-    def block(self, inputs: int, outputs: int) -> ConvBlock:
-        """A block as all levels have it."""
-        return ConvBlock(inputs, outputs, convs=self.convs, norm=self.norm, dropout=self.dropout)
+    def block(self, inputs: int, outputs: int, convs: int = 0) -> ConvBlock:
+        """A block as all levels have it, or with another number of convolutions."""
+        return ConvBlock(inputs, outputs, convs=convs or self.convs, norm=self.norm, dropout=self.dropout)
 
 
 class Levels(nn.ModuleList):

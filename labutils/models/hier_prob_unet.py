@@ -35,17 +35,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.consensus.majority import random_rater
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require
 from labutils.core.types import Batch
 from labutils.losses import hard_pixels, kl_normal
-from labutils.models.base import Model
-from labutils.models.blocks import OrthogonalConv, pad_to_multiple
+from labutils.models.blocks import OrthogonalConv
 from labutils.models.geco import Multiplier
-from labutils.models.hierarchy import Choose, Core, Descent, doubled
-from labutils.models.latents import Gaussian, Latents
+from labutils.models.hierarchy import Core, doubled
 from labutils.models.residual import ResidualLevel
-
-Drawn = Literal["all", "global", "local"]  # every scale; the coarsest alone; the finest alone. The others at their mean
+from labutils.models.scales import Choose, Descent, ScalesModel, at_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +116,9 @@ class HierProbUNetTerms(NamedTuple):
     multiplier: Tensor  # lambda; 1 with "elbo"
 
 
-class HierProbUNet(Model):
+class HierProbUNet(ScalesModel):
     """Prior and posterior cores and the rest of the decoder."""
 
-    stochastic = True
     config: HierProbUNetConfig
 
     def __init__(self, config: HierProbUNetConfig) -> None:
@@ -150,7 +146,7 @@ class HierProbUNet(Model):
             InputError: the image has other axes or another number of channels than the network.
         """
         maps, size = self._maps(image)
-        at = self.prior.descend(maps, self.prior.start(maps), lambda _, belief: belief.mean, len(self.config.latents))
+        at = self.descend(maps, at_mean, len(self.config.latents))
         return HierProbUNetOutput(self._logits(maps, at, size), torch.cat(at.values, dim=1))
 
     def stages(self) -> dict[str, nn.Module]:
@@ -165,82 +161,30 @@ class HierProbUNet(Model):
     def whole(self, image: Tensor) -> HierProbUNetWhole:
         """A pass through every stage, for a drawing."""
         empty = torch.zeros(len(image), *image.shape[-2:], dtype=torch.uint8, device=image.device)
-        recognized = self._recognized(image, empty, lambda _, belief: belief.mean, stop=False)
+        seen = self.posterior.encode(self._padded(self._with(image, empty)))
+        recognized = self.posterior.descend(seen, at_mean, len(self.config.latents))
         maps, size = self._maps(image)
-        logits = self._logits(maps, self._along(maps, recognized.values), size)
+        logits = self._logits(maps, self.along(maps, recognized.values), size)
         return HierProbUNetWhole(logits, recognized.features, self.multiplier(logits.new_zeros(len(image), 1)))
 
-    def sample(self, image: Tensor, n: int, rng: torch.Generator, *, drawn: Drawn | Sequence[bool] = "all") -> Tensor:
-        """n answers from the prior: probabilities (B, S, K, H, W), summing to 1 over K.
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The prior's encoder."""
+        return self.prior.encode(image)
 
-        Args:
-            image: float32 (B, C, H, W) in [0, 1]; encoded once, and decoded once down to the first scale that is drawn.
-            n: S, one or more.
-            rng: a CPU generator.
-            drawn: which scales are drawn, the coarsest first; the others are at the mean of what is believed of them
-                given the coarser ones.
-        Raises:
-            InputError: an argument is out of range, or there is another number of scales.
-        """
-        require(n >= 1, f"n is {n}; wanted one sample or more")
-        maps, size = self._maps(image)
-        descents = self._descents(maps, n, rng, self._which(drawn))
-        return torch.stack([torch.softmax(self._logits(maps, at, size).float(), dim=1) for at in descents], dim=1)
+    def descend(self, maps: Sequence[Tensor], choose: Choose, scales: int, at: Descent | None = None) -> Descent:
+        """The prior's decoder, down to the level after the last of `scales`."""
+        return self.prior.descend(maps, choose, scales, at)
 
-    def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
-        """n latent vectors from the prior of each image, (B, S, Z)."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
-        maps, _ = self._maps(image)
-        descents = self._descents(maps, n, rng, self._which("all"))
-        return torch.stack([torch.cat(at.values, dim=1) for at in descents], dim=1)
+    def recognize(self, seen: Tensor, choose: Choose) -> Descent:
+        """The posterior's encoder and decoder, without the decoder's last level."""
+        return self.posterior.descend(self.posterior.encode(seen), choose, len(self.config.latents), stop=True)
 
-    def answers(self, image: Tensor, z: Tensor) -> Tensor:
-        """The answers that vectors z float32 (B, S, Z) stand for: probabilities (B, S, K, H, W).
-
-        The image is encoded once.
-
-        Raises:
-            InputError: an argument has the wrong axes or sizes.
-        """
-        maps, size = self._maps(image)
-        shares = self._shares(maps)
-        require_shape("z", z, "BSZ", B=len(image), Z=sum(shares))
-        told = []
-        for values in z.unbind(dim=1):
-            at = self._along(maps, values.split(shares, dim=1))
-            told.append(torch.softmax(self._logits(maps, at, size).float(), dim=1))
-        return torch.stack(told, dim=1)
-
-    def reconstruct(self, image: Tensor, mask: Tensor) -> Tensor:
-        """The answer at the posterior's means: what the values can say of a mask that they have seen.
-
-        Args:
-            image: float32 (B, C, H, W) in [0, 1].
-            mask: uint8 (B, H, W), class labels below K.
-        Returns:
-            probabilities (B, K, H, W).
-        Raises:
-            InputError: a mask holds a class the network does not have, or shapes are wrong.
-        """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
-        require_shape("mask", mask, "BHW", **{letter: sizes[letter] for letter in "BHW"})
-        self.require_classes(mask)
-        z = torch.cat(self._recognized(image, mask, lambda _, belief: belief.mean).values, dim=1)
-        return self.answers(image, z[:, None])[:, 0]
-
-    def latents(self, batch: Batch) -> Latents:
-        """Prior and posterior for every present mask of a batch; each belief given the posterior's means so far.
-
-        Raises:
-            InputError: a mask holds a class the network does not have.
-        """
-        self.require_classes(batch.masks)
-        case, rater = batch.present.nonzero(as_tuple=True)
-        image = batch.image[case]
-        recognized = self._recognized(image, batch.masks[case, rater], lambda _, belief: belief.mean)
-        maps, _ = self._maps(image)
-        proposed = self._along(maps, recognized.values)
-        return Latents(_joined(proposed.beliefs), _joined(recognized.beliefs), tuple(self._shares(maps)))
+    def decode(self, maps: Sequence[Tensor], at: Descent) -> Tensor:
+        """The rest of the decoder, up to logits."""
+        x = at.features
+        for level, skip in zip(self.up, maps[len(at.values) + 1 :], strict=True):
+            x = level(doubled(x, skip))
+        return self.head(x)
 
     def objective(self, batch: Batch, step: int, rng: torch.Generator) -> HierProbUNetTerms:
         """The named loss terms of a batch; `rng` draws one present rater for each image, the values, and hard pixels.
@@ -250,9 +194,9 @@ class HierProbUNet(Model):
         """
         self.require_classes(batch.masks)
         mask = random_rater(batch.masks, batch.present, rng)
-        recognized = self._recognized(batch.image, mask, lambda _, belief: belief.draw(1, rng)[:, 0])
+        recognized = self.recognized(batch.image, mask, lambda _, belief: belief.draw(1, rng)[:, 0])
         maps, size = self._maps(batch.image)
-        proposed = self._along(maps, recognized.values)
+        proposed = self.along(maps, recognized.values)
         each = zip(recognized.beliefs, proposed.beliefs, strict=True)
         kl = torch.stack([kl_normal(*q, *p).sum(dim=1).mean() for q, p in each]).sum()
         nats = functional.cross_entropy(self._logits(maps, proposed, size).float(), mask.long(), reduction="none")
@@ -267,53 +211,3 @@ class HierProbUNet(Model):
         target = self.config.kappa * hard.sum() / len(nats)
         penalty = self.multiplier(self.multiplier.smoothed(reconstruction) - target)
         return HierProbUNetTerms((penalty + kl) / pixels, reconstruction, kl, self.multiplier.value().detach())
-
-    def _maps(self, image: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
-        """The prior's encoder on an image, and the image's size."""
-        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
-        return self.prior.encode(pad_to_multiple(image, 2 ** (self.config.levels - 1))), (height, width)
-
-    def _along(self, maps: Sequence[Tensor], values: Sequence[Tensor]) -> Descent:
-        """The prior's descent with given values."""
-        return self.prior.descend(maps, self.prior.start(maps), lambda scale, _: values[scale], len(values))
-
-    def _recognized(self, image: Tensor, mask: Tensor, choose: Choose, *, stop: bool = True) -> Descent:
-        one_hot = functional.one_hot(mask.long(), self.config.classes).movedim(-1, 1).to(image.dtype)
-        multiple = 2 ** (self.config.levels - 1)
-        maps = self.posterior.encode(pad_to_multiple(torch.cat([one_hot, image], dim=1), multiple))
-        return self.posterior.descend(maps, self.posterior.start(maps), choose, len(self.config.latents), stop=stop)
-
-    def _logits(self, maps: Sequence[Tensor], at: Descent, size: tuple[int, int]) -> Tensor:
-        x = at.features
-        for level, skip in zip(self.up, maps[len(at.values) + 1 :], strict=True):
-            x = level(doubled(x, skip))
-        return self.head(x)[..., : size[0], : size[1]]
-
-    def _shares(self, maps: Sequence[Tensor]) -> list[int]:
-        """How many numbers each scale has."""
-        return [latent * map_[0, 0].numel() for latent, map_ in zip(self.config.latents, maps, strict=False)]
-
-    def _which(self, drawn: Drawn | Sequence[bool]) -> tuple[bool, ...]:
-        scales = len(self.config.latents)
-        if isinstance(drawn, str):
-            named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
-            require(drawn in named, f"drawn is {drawn!r}; wanted one of 'all', 'global', 'local', or a list")
-            return tuple(scale in named[drawn] for scale in range(scales))
-        require(len(drawn) == scales, f"drawn has {len(drawn)} entries; wanted one for each of {scales} scales")
-        return tuple(map(bool, drawn))
-
-    def _descents(self, maps: Sequence[Tensor], n: int, rng: torch.Generator, drawn: tuple[bool, ...]) -> list[Descent]:
-        """n descents; what lies above the first scale that is drawn they share."""
-        scales = len(drawn)
-        shared = drawn.index(True) if any(drawn) else scales
-        start = self.prior.descend(maps, self.prior.start(maps), lambda _, belief: belief.mean, shared)
-
-        def choose(scale: int, belief: Gaussian) -> Tensor:
-            return belief.draw(1, rng)[:, 0] if drawn[scale] else belief.mean
-
-        return [self.prior.descend(maps, start, choose, scales) for _ in range(n)]
-
-
-def _joined(beliefs: Sequence[Gaussian]) -> Gaussian:
-    """The beliefs of all scales in one row."""
-    return Gaussian(*(torch.cat(parts, dim=1) for parts in zip(*beliefs, strict=True)))

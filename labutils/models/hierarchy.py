@@ -7,26 +7,16 @@ the values of all coarser ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.models.blocks import OrthogonalConv
-from labutils.models.latents import Gaussian, normal
+from labutils.models.latents import normal
 from labutils.models.residual import ResidualLevel
-
-Choose = Callable[[int, Gaussian], Tensor]  # scale and belief to a value (N, numbers of the scale)
-
-
-class Descent(NamedTuple):
-    """How far a decoder has come."""
-
-    features: Tensor  # (N, width, h, w), of the scale after the last value
-    beliefs: tuple[Gaussian, ...]  # of each scale passed, coarse to fine, numbers of a scale in one row
-    values: tuple[Tensor, ...]  # chosen, (N, numbers of the scale)
+from labutils.models.scales import Choose, Descent
 
 
 def doubled(x: Tensor, skip: Tensor) -> Tensor:
@@ -72,34 +62,25 @@ class Core(nn.Module):
             maps.append(x)
         return maps[::-1]
 
-    def start(self, maps: Sequence[Tensor]) -> Descent:
-        """Before the first scale."""
-        return Descent(maps[0], (), ())
-
     def descend(
-        self, maps: Sequence[Tensor], at: Descent, choose: Choose, scales: int, *, stop: bool = False
+        self, maps: Sequence[Tensor], choose: Choose, scales: int, at: Descent | None = None, *, stop: bool = False
     ) -> Descent:
         """Further down, until `scales` values are chosen.
 
         Args:
-            maps: from `encode`, of as many images as `at`.
-            at: where to go on from.
+            maps: from `encode`.
             choose: the value of a scale.
-            scales: as many as there are already to all.
+            scales: from as many as are chosen already to all.
+            at: where to go on from; None for the start.
             stop: whether to leave the decoder's last level out, which a posterior has no use for.
         """
-        features, beliefs, values = at.features, list(at.beliefs), list(at.values)
+        features, beliefs, values = at or (maps[0], (), ())
         for scale in range(len(values), scales):
-            belief = self.believed(scale, features)
+            belief = normal(self.beliefs[scale](features).flatten(1))
             value = choose(scale, belief)
-            beliefs.append(belief)
-            values.append(value)
+            beliefs, values = (*beliefs, belief), (*values, value)
             if stop and scale == scales - 1:
                 break
             shaped = value.view(len(value), -1, *features.shape[-2:]).to(features.dtype)
             features = self.up[scale](doubled(torch.cat([shaped, features], dim=1), maps[scale + 1]))
-        return Descent(features, tuple(beliefs), tuple(values))
-
-    def believed(self, scale: int, features: Tensor) -> Gaussian:
-        """What a decoder's map says of the scale's latent map, whose numbers stand in one row."""
-        return normal(self.beliefs[scale](features).flatten(1))
+        return Descent(features, beliefs, values)

@@ -14,6 +14,7 @@ from labutils.models.blocks import initialize
 from labutils.models.global_cm import GlobalCM, GlobalCMConfig
 from labutils.models.hier_prob_unet import HierProbUNet, HierProbUNetConfig
 from labutils.models.original_cm import OriginalCM, OriginalCMConfig
+from labutils.models.phiseg import PHiSeg, PHiSegConfig
 from labutils.models.pixel_cm import PixelCM, PixelCMConfig
 from labutils.models.prob_unet import ProbUNet, ProbUNetConfig
 from labutils.models.ssn import SSN, SSNConfig
@@ -36,6 +37,7 @@ MODELS: dict[str, Entry] = {
     "original-cm": Entry(OriginalCMConfig, OriginalCM),
     "prob-unet": Entry(ProbUNetConfig, ProbUNet),
     "hier-prob-unet": Entry(HierProbUNetConfig, HierProbUNet),
+    "phiseg": Entry(PHiSegConfig, PHiSeg),
     "ssn": Entry(SSNConfig, SSN),
 }
 

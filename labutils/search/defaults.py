@@ -54,6 +54,8 @@ def default_space(model: str, settings: Mapping[str, Any], steps: int) -> Space:
         over = f"a training has {steps} steps and model.warm_up is {settings['warm_up']}"
         require(left > 0, f"{over}; wanted a warm-up that ends before, so that something else is learned", ConfigError)
         return Space(fit=fit, model={"beta": BETA, "latent": LATENT, "ramp": _steps(RAMP, left, least=1)})
+    if model == "phiseg":
+        return Space(fit=fit, model={"beta": BETA})
     if model == "prob-unet":
         return Space(fit=fit, model={"beta": BETA, "latent": LATENT})
     if model == "hier-prob-unet":

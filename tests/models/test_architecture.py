@@ -14,7 +14,7 @@ from labutils.models.unet import UNetOutput
 from labutils.viz.architecture import architecture
 from tests.models.sizes import pairs, sized
 
-HAS = {"hier-prob-unet": {"latents": [1]}}  # with two levels, room for one scale
+HAS = {name: {"latents": [1]} for name in ("hier-prob-unet", "phiseg")}  # with two levels, room for one scale
 SMALL = {name: {"width": 4, "levels": 2} | HAS.get(name, {}) for name in MODELS}
 OTHER = {name: {"width": 6, "levels": 4} | HAS.get(name, {}) for name in MODELS}
 SHAPES = ((1, 16, 16), (1, 13, 29), (1, 1, 1))

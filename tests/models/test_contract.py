@@ -17,6 +17,7 @@ SMALL = {
     "original-cm": BODY | {"latent": 16, "anneal": "none"},
     "prob-unet": BODY | {"latent": 3},
     "hier-prob-unet": {"width": 4, "levels": 3, "latents": (1, 1), "blocks": 1, "convs": 2, "loss": "elbo"},
+    "phiseg": {"width": 4, "levels": 3, "convs": 1, "latents": (1, 1)},
     "ssn": BODY | {"rank": 2, "draws": 4},
 }
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W

@@ -50,7 +50,8 @@ def test_a_step_computes_no_core_twice():
 
 def test_latent_maps_grow_from_one_pixel():
     model = make()
-    proposed, recognized = model.latents(BATCH)
+    proposed, recognized, scales = model.latents(BATCH)
+    assert scales == (1, 8)
     assert proposed.mean.shape == recognized.mean.shape == (6, 1 + 2 * 4)
     assert model(IMAGE).z.shape == (2, 9)
     assert model.draw(IMAGE, 3, rng_for(0, "z")).shape == (2, 3, 9)
@@ -85,7 +86,7 @@ def test_a_scale_at_its_mean_stays_at_the_mean_of_what_the_coarser_ones_say():
     z = torch.zeros(2, 1, 9)
     z[..., 0] = model.draw(IMAGE, 1, rng_for(0, "global"))[..., 0]
     maps, _ = model._maps(IMAGE)
-    at = model._along(maps, [z[:, 0, :1], z[:, 0, 1:]])
+    at = model.along(maps, [z[:, 0, :1], z[:, 0, 1:]])
     z[:, 0, 1:] = at.beliefs[1].mean
     drawn = model.sample(IMAGE, 1, rng_for(0, "global"), drawn="global")
     assert torch.allclose(drawn, model.answers(IMAGE, z), atol=1e-6)

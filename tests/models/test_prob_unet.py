@@ -113,7 +113,7 @@ def test_the_bound_is_the_evidence_where_everything_is_linear_and_normal():
 def test_latents_are_of_every_present_mask_in_order():
     model = make()
     present = torch.tensor([[True, False, True], [False, True, False]])
-    prior, posterior = model.latents(Batch(IMAGE, MASKS, present))
+    prior, posterior, _ = model.latents(Batch(IMAGE, MASKS, present))
     assert prior.mean.shape == posterior.mean.shape == (3, 3)
     assert torch.equal(prior.mean[0], prior.mean[1])
     assert torch.allclose(prior.mean[2], normal(model(IMAGE).proposed).mean[1])

@@ -76,7 +76,7 @@ def test_the_prior_mixes_as_many_distributions_as_asked_for(components, kind):
     model = make(components=components)
     assert isinstance(belief(model.prior(model.features(IMAGE)), 3), kind)
     batch = Batch(IMAGE, torch.zeros(2, 2, 7, 5, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool))
-    prior, posterior = model.latents(batch)
+    prior, posterior, _ = model.latents(batch)
     assert isinstance(prior, kind)
     assert prior.moments().mean.shape == posterior.mean.shape == (4, 3)
     assert torch.isfinite(model.objective(batch, 0, rng_for(0, "o")).kl)

@@ -16,6 +16,7 @@ SEARCHED = {
     "stochastic-cm": ["fit.lr", "fit.weight_decay", "model.beta", "model.latent", "model.ramp"],
     "prob-unet": ["fit.lr", "fit.weight_decay", "model.beta", "model.latent"],
     "hier-prob-unet": ["fit.lr", "fit.weight_decay", "model.kappa"],
+    "phiseg": ["fit.lr", "fit.weight_decay", "model.beta"],
     "ssn": ["fit.lr", "fit.weight_decay", "model.rank"],
 }
 
