@@ -119,6 +119,30 @@ def evaluate(
 
 
 @app.command(epilog=RESEARCH_USE)
+def sample(
+    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    image: Annotated[Path, typer.Argument(help="an image: PNG, TIFF, or a volume as NIfTI")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="new folder for answers, mean and spread")],
+    n: Annotated[int, typer.Option("--n", min=1, help="answers drawn")] = 16,
+    sampler: Annotated[
+        str, typer.Option("--sampler", help="model, clean, random-threshold or independent-pixels: how they are drawn")
+    ] = "model",
+    window: Annotated[
+        tuple[float, float] | None, typer.Option("--window", help="gray values that become 0 and 1, for a volume")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of the draws")] = 0,
+    device: Device = None,
+) -> None:
+    """Draw answers to one image, and write them, their mean and their spread as files of the image's kind.
+
+    Of a volume each plane is answered by itself, and the files lie as the volume does.
+    """
+    from labutils.cli import sample as command
+
+    command.sample_image(command.Request(run, image, out, n, sampler, window, seed), device=device)
+
+
+@app.command(epilog=RESEARCH_USE)
 def compare(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="folder of all trainings; one that was interrupted goes on")],
