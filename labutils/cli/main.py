@@ -102,7 +102,7 @@ def evaluate(
     root: Root = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
     sampler: Annotated[
-        str, typer.Option("--sampler", help="model, random-threshold or independent-pixels: how answers are drawn")
+        str, typer.Option("--sampler", help="how answers are drawn, such as model, clean or random-threshold")
     ] = "model",
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="DIR", help="folder for maps of the mean probability")
@@ -125,7 +125,7 @@ def sample(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="new folder for answers, mean and spread")],
     n: Annotated[int, typer.Option("--n", min=1, help="answers drawn")] = 16,
     sampler: Annotated[
-        str, typer.Option("--sampler", help="model, clean, random-threshold or independent-pixels: how they are drawn")
+        str, typer.Option("--sampler", help="how they are drawn, such as model, clean or random-threshold")
     ] = "model",
     window: Annotated[
         tuple[float, float] | None, typer.Option("--window", help="gray values that become 0 and 1, for a volume")

@@ -1,16 +1,18 @@
-"""Ways to draw several answers from one probability map: the rivals a model with latent variables must beat.
+"""Ways to draw several answers from networks that give one: the rivals a model with latent variables must beat.
 
 Each takes any model and is itself something with ``sample(image, n, rng)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from labutils.core.checks import require
 
 
 class Sampler(Protocol):
@@ -91,6 +93,97 @@ class IndependentPixels:
         return torch.stack(draws, dim=1)
 
 
+class Symmetric:
+    """Each answer is to the image mirrored or turned, and is mirrored or turned back (test-time augmentation).
+
+    Which of the eight symmetries of a square it is, of a rectangle which of its four, is drawn anew for each answer. A
+    network that answers all of them alike gives one answer.
+    """
+
+    def __init__(self, model: Sampler) -> None:
+        self.model = model
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """Probabilities (B, S, K, H, W); the image is encoded once for each symmetry that was drawn."""
+        turns = (0, 1, 2, 3) if image.shape[-1] == image.shape[-2] else (0, 2)
+        ways = [(turn, mirror) for turn in turns for mirror in (False, True)]
+        which = torch.randint(len(ways), (len(image), n), generator=rng)
+
+        def answer(way: int) -> Tensor:
+            return _turned_back(self.model.sample(_turned(image, *ways[way]), 1, rng), *ways[way])
+
+        return _by_way(which, answer)
+
+
+class Dropped:
+    """Each answer is that of a network some of whose channels are dropped, as while it was trained (MC dropout).
+
+    Raises:
+        InputError: the network drops nothing.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.layers = [part for part in model.modules() if isinstance(part, nn.Dropout2d) and part.p > 0]
+        require(
+            self.layers, f"{type(model).__name__} drops no channels; wanted a network that was trained with dropout"
+        )
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """Probabilities (B, S, K, H, W); the image is encoded n times. Global chance is left as it was."""
+        devices = [image.device] if image.device.type == "cuda" else []
+        for layer in self.layers:
+            layer.train()
+        try:
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+                answers = [self.model.sample(image, 1, rng)[:, 0] for _ in range(n)]
+        finally:
+            for layer in self.layers:
+                layer.eval()
+        return torch.stack(answers, dim=1)
+
+
+class Ensemble:
+    """Each answer is that of one of several networks, all as often as can be (deep ensemble).
+
+    Args:
+        members: one or more, which answer images of the same kind by the same classes.
+    """
+
+    def __init__(self, members: Sequence[Sampler]) -> None:
+        require(len(members) > 0, "an ensemble has no members; wanted one or more")
+        self.members = tuple(members)
+
+    def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
+        """Probabilities (B, S, K, H, W); the image is encoded once by each member that answers."""
+        rounds = -(-n // len(self.members))
+        orders = [
+            torch.cat([torch.randperm(len(self.members), generator=rng) for _ in range(rounds)])[:n] for _ in image
+        ]
+        return _by_way(torch.stack(orders), lambda member: self.members[member].sample(image, 1, rng))
+
+
+def _by_way(which: Tensor, answer: Callable[[int], Tensor]) -> Tensor:
+    """Answers (B, S, K, H, W), each given in the way that `which` (B, S) names; `answer` gives (B, 1, K, H, W)."""
+    given = {int(way): answer(int(way)) for way in which.unique()}
+    some = next(iter(given.values()))
+    drawn = some.new_empty(*which.shape, *some.shape[2:])
+    for way, probs in given.items():
+        here = (which == way).to(drawn.device)
+        drawn[here] = probs.expand_as(drawn)[here]
+    return drawn
+
+
+def _turned(image: Tensor, turn: int, mirror: bool) -> Tensor:
+    return torch.rot90(image.flip(-1) if mirror else image, turn, (-2, -1))
+
+
+def _turned_back(probs: Tensor, turn: int, mirror: bool) -> Tensor:
+    back = torch.rot90(probs, -turn, (-2, -1))
+    return back.flip(-1) if mirror else back
+
+
 class CleanHead:
     """What a confusion-matrix model takes for the truth, given n times: one answer, and no rater's."""
 
@@ -107,6 +200,8 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "random-threshold": RandomThreshold,
     "independent-pixels": IndependentPixels,
     "clean": CleanHead,
+    "symmetries": Symmetric,
+    "dropout": Dropped,
 }
 
 
@@ -119,4 +214,7 @@ def rules_for(model: Sampler) -> tuple[str, ...]:
     """The samplers that mean something for a model: one whose answers differ has no single map to cut."""
     if hasattr(model, "clean"):
         return ("model", "clean")
-    return ("model",) if getattr(model, "stochastic", False) else ("model", "random-threshold", "independent-pixels")
+    if getattr(model, "stochastic", False):
+        return ("model",)
+    dropped = ("dropout",) if getattr(getattr(model, "config", None), "dropout", 0) else ()
+    return ("model", "random-threshold", "independent-pixels", "symmetries", *dropped)

@@ -18,12 +18,12 @@ def test_runs_under_every_rule_stand_beside_the_references(crops, trained, here)
     table = read_table(here / "table.json")
     assert [row["name"] for row in table["rows"]] == [
         "blank", "mean training mask", "Otsu", "rater majority", "oracle sampler",
-        "net", "net, random threshold", "net, independent pixels",
+        "net", "net, random threshold", "net, independent pixels", "net, symmetries",
     ]  # fmt: skip
     assert table["title"] == "tiny"
     kinds = {row["name"]: row["kind"] for row in table["rows"]}
     assert (kinds["blank"], kinds["oracle sampler"], kinds["net"]) == ("reference", "oracle", "model")
-    hashes = {row["passport"]["weights_sha256"] for row in table["rows"][-3:]}
+    hashes = {row["passport"]["weights_sha256"] for row in table["rows"][-4:]}
     assert len(hashes) == 1
     own = table["rows"][-1]["passport"]
     assert [part["split"] for part in own["data"]] == ["train", "validate", "validate"]

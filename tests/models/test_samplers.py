@@ -3,8 +3,19 @@
 import pytest
 import torch
 
+from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
-from labutils.models.samplers import SAMPLERS, FixedMap, IndependentPixels, RandomThreshold
+from labutils.models.registry import build, make_config
+from labutils.models.samplers import (
+    SAMPLERS,
+    Dropped,
+    Ensemble,
+    FixedMap,
+    IndependentPixels,
+    RandomThreshold,
+    Symmetric,
+    rules_for,
+)
 
 FOREGROUND = torch.tensor([[0.0, 0.2, 0.5, 0.9, 1.0]])
 TWO = FixedMap(torch.stack([1 - FOREGROUND, FOREGROUND]))
@@ -50,3 +61,74 @@ def test_images_of_a_batch_get_their_own_thresholds():
 
 def test_the_model_itself_is_a_rule():
     assert SAMPLERS["model"](TWO) is TWO
+
+
+class Brightness:
+    """Says of each pixel what its gray value is, whatever lies around it."""
+
+    def sample(self, image, n, rng):
+        return torch.stack([1 - image[:, 0], image[:, 0]], dim=1)[:, None].expand(-1, n, -1, -1, -1)
+
+
+class LeftEdge:
+    """Says 1 in the first column of whatever it is shown."""
+
+    def sample(self, image, n, rng):
+        first = torch.zeros_like(image[:, 0])
+        first[..., 0] = 1
+        return torch.stack([1 - first, first], dim=1)[:, None].expand(-1, n, -1, -1, -1)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
+def test_a_symmetry_is_undone_in_its_answer(size):
+    image = torch.rand(2, 1, *size, generator=rng_for(0, "image"))
+    drawn = Symmetric(Brightness()).sample(image, 20, rng_for(0, "draw"))
+    assert torch.equal(drawn, Brightness().sample(image, 20, None))
+
+
+@pytest.mark.parametrize(("size", "edges"), [((4, 4), 4), ((3, 5), 2)])
+def test_every_symmetry_is_drawn_as_often(size, edges):
+    """A first column comes back as each edge of a square, and as two edges of a rectangle."""
+    drawn = Symmetric(LeftEdge()).sample(torch.rand(1, 1, *size), 4000, rng_for(0, "draw"))[0, :, 1]
+    assert torch.equal(drawn.amax(dim=(1, 2)), torch.ones(4000))
+    shares = [(drawn[:, :, 0] == 1).all(dim=1), (drawn[:, :, -1] == 1).all(dim=1)]
+    shares += [(drawn[:, 0] == 1).all(dim=1), (drawn[:, -1] == 1).all(dim=1)]
+    assert [share.float().mean().item() for share in shares[:edges]] == pytest.approx([1 / edges] * edges, abs=0.03)
+
+
+def unet(**settings):
+    return build("unet", make_config("unet", {"width": 4, "levels": 2, **settings}), rng_for(0, "weights")).eval()
+
+
+def test_dropped_channels_differ_from_answer_to_answer_and_global_chance_is_left_alone():
+    network, image = unet(dropout=0.5), torch.rand(2, 1, 8, 8)
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        first, again = (Dropped(network).sample(image, 3, rng_for(0, "draw")) for _ in range(2))
+        assert torch.equal(network.sample(image, 1, rng_for(0)), network.sample(image, 1, rng_for(1)))
+    assert torch.equal(first, again)
+    assert not torch.equal(first[:, 0], first[:, 1])
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert not any(part.training for part in network.modules())
+
+
+def test_a_network_that_drops_nothing_is_refused():
+    with pytest.raises(InputError, match="UNet drops no channels"):
+        Dropped(unet())
+
+
+def test_members_of_an_ensemble_answer_equally_often():
+    maps = [FixedMap(torch.stack([torch.full((2, 2), 1 - p), torch.full((2, 2), p)])) for p in (0.1, 0.5, 0.9)]
+    drawn = Ensemble(maps).sample(torch.zeros(5, 1, 2, 2), 7, rng_for(0, "draw"))[:, :, 1, 0, 0]
+    assert drawn.shape == (5, 7)
+    for case in drawn:
+        counts = [int((case - p).abs().lt(1e-6).sum()) for p in (0.1, 0.5, 0.9)]
+        assert sorted(counts) == [2, 2, 3]
+    assert len({tuple(case.tolist()) for case in drawn}) > 1
+    with pytest.raises(InputError, match="no members"):
+        Ensemble([])
+
+
+def test_rules_that_mean_something_for_a_network():
+    assert rules_for(unet()) == ("model", "random-threshold", "independent-pixels", "symmetries")
+    assert rules_for(unet(dropout=0.1))[-1] == "dropout"
