@@ -151,7 +151,8 @@ def compare(
     root: Root = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="trainings of each model")] = 5,
     rows: Annotated[
-        str, typer.Option("--rows", help="models, or faults: a published network and what each repair of it changes")
+        str,
+        typer.Option("--rows", help="models, faults (a published network, repaired) or drawing (networks that draw)"),
     ] = "models",
     only: Annotated[
         list[str] | None, typer.Option("--only", help="a row's name; give it again for several; all that suit the data")
@@ -164,7 +165,8 @@ def compare(
     """Train every model that suits the data with several seeds, and score them all against fusing the masks.
 
     All train on the whole split "train" and none is chosen by a score: settings are model.* (of every model) and fit.*.
-    With --rows faults the models are a published network as it is, with each of its faults repaired, and with all.
+    With --rows faults the models are a published network as it is, with each of its faults repaired, and with all;
+    with --rows drawing small networks that draw answers, beside a U-Net.
     """
     from labutils.cli import compare as command
     from labutils.cli.settings import read_tables

@@ -86,4 +86,20 @@ FAULTS = (
     ),
     Contender(name="stochastic matrices", model="stochastic-cm", also=AS_PUBLISHED),
 )
-ROWS = {"models": CONTENDERS, "faults": FAULTS}  # what a comparison can be of; others are compared with the first row
+DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils.models` has the published sizes
+    Contender(name="U-Net, vote fraction", model="unet", settings={"target": "soft", "width": 16}),
+    Contender(name="probabilistic U-Net, reduced", model="prob-unet", settings={"width": 16, "levels": 3, "convs": 2}),
+    Contender(
+        name="hierarchical probabilistic U-Net, reduced",
+        model="hier-prob-unet",
+        settings={"width": 8, "latents": (1, 1, 1), "blocks": 1, "convs": 2},
+    ),
+    Contender(
+        name="PHiSeg, reduced",
+        model="phiseg",
+        settings={"width": 8, "levels": 5, "convs": 2, "latents": (2, 2, 2)},
+    ),
+    Contender(name="stochastic segmentation network", model="ssn", settings={"width": 16}),
+)
+# what a comparison can be of; all rows are compared with the first
+ROWS = {"models": CONTENDERS, "faults": FAULTS, "drawing": DRAWING}

@@ -23,6 +23,7 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.data.loading import epoch_batches, steps_per_epoch
 from labutils.data.store import Store
+from labutils.data.warp import apply_warps, draw_warps
 from labutils.models.base import Model
 from labutils.training.checkpoint import (
     WEIGHTS,
@@ -191,6 +192,8 @@ class _Loop:
 
     def _step(self, batch: Batch, overall: int) -> float:
         seed, progress = self.config.seed, self.progress
+        if self.config.warp.moves:
+            batch = apply_warps(batch, draw_warps(len(batch.image), self.config.warp, rng_for(seed, "warps", overall)))
         # on one device Fabric calls a marked method as it is, without the precision that it gives `forward`
         with self.fabric.autocast(), layer_noise(self.fabric.device, seed, "layers", overall):
             terms = self.module.objective(batch, overall, rng_for(seed, "objective", overall))

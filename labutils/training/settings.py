@@ -11,6 +11,7 @@ import torch
 
 from labutils.core.checks import ConfigError, require
 from labutils.core.types import Goal
+from labutils.data.warp import WarpConfig
 
 SET_GOAL = "ged2_v"  # the goal that compares sampled answers, as a set, with the raters' masks
 
@@ -29,7 +30,8 @@ class FitConfig:
     warmup: float = 0.0  # share of all steps over which the rate rises from 0
     milestones: tuple[float, ...] = (0.5, 0.75)  # shares of all steps after which "steps" divides the rate by 10
     clip_norm: float = 10.0  # largest norm of the whole gradient
-    augment: bool = True
+    augment: bool = True  # by the symmetries of the square
+    warp: WarpConfig = field(default_factory=WarpConfig)  # and by moving pixels, each case anew in each step
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     keep: Literal["best", "last"] = "best"  # whose weights: the epoch best by the goal, or the last one
     patience: int = 0  # epochs without a better goal before stopping; 0: never stop early

@@ -206,7 +206,7 @@ def test_seeds_nearer_to_a_rater_are_counted():
 
 
 REFUSALS = {
-    "unknown rows": (["--rows", "nothing"], "--rows is 'nothing'; wanted one of 'models', 'faults'"),
+    "unknown rows": (["--rows", "nothing"], "--rows is 'nothing'; wanted one of 'models', 'faults', 'drawing'"),
     "row of the others": (["--rows", "faults", "--only", "global matrices"], "wanted one of 'original, as published'"),
     "unknown row": (["--only", "nobody"], "--only is 'nobody'; wanted one of 'U-Net, vote fraction'"),
     "row that does not suit": (["--only", "global matrices"], "--only 'global matrices' cannot learn from lidc-crops"),

@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 import pytest
 
 from labutils.core.checks import ConfigError
-from labutils.evaluation.contenders import CONTENDERS, FAULTS, ROWS, Contender
+from labutils.evaluation.contenders import CONTENDERS, DRAWING, FAULTS, ROWS, Contender
 from labutils.models.original_cm import OriginalCMConfig
+from labutils.models.registry import MODELS
 from tests.discs import disc_store
 
 STORE = disc_store(2)
@@ -24,10 +25,10 @@ def test_a_folder_s_name_by_hand():
     assert Contender(name="U-Net, pooled (1)", model="unet").folder == "u-net-pooled-1"
 
 
-@pytest.mark.parametrize("contender", [*CONTENDERS, *FAULTS], ids=lambda contender: contender.folder)
+@pytest.mark.parametrize("contender", [*CONTENDERS, *FAULTS, *DRAWING], ids=lambda contender: contender.folder)
 def test_a_row_that_suits_the_data_can_be_configured_for_them(contender):
     assert contender.unsuited(NAMED) == ""
-    assert contender.config({"width": 4}, NAMED).width == 4
+    assert contender.config({"width": 4}, NAMED).width == contender.settings.get("width", 4)
     if contender.unsuited(EXCHANGEABLE) == "":
         assert getattr(contender.config({}, EXCHANGEABLE), "raters", 0) == 0
 
@@ -64,3 +65,10 @@ def test_rows_of_faults_go_from_the_published_network_one_repair_at_a_time_to_al
     assert everything.settings == {name: row.settings[name] for name, row in zip(wanted, repaired, strict=True)}
     assert anchored.config({}, NAMED) == replace(everything.config({}, NAMED), third_term=True)
     assert (ours.model, {row.also for row in FAULTS}) == ("stochastic-cm", {("ged2_published", "dice_first")})
+
+
+def test_rows_that_draw_are_networks_whose_answers_differ_beside_one_whose_do_not():
+    first, *drawing = DRAWING
+    assert not MODELS[first.model].network.stochastic
+    assert all(MODELS[row.model].network.stochastic for row in drawing)
+    assert {row.model for row in drawing} == {"prob-unet", "hier-prob-unet", "phiseg", "ssn"}

@@ -15,6 +15,7 @@ import torch
 from labutils.core.checks import InputError, NumericsError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Goal
+from labutils.data.warp import WarpConfig
 from labutils.models.registry import build, make_config
 from labutils.models.unet import UNet, UNetTerms
 from labutils.training import checkpoint
@@ -86,7 +87,10 @@ def weights_hash(result):
     return content_hash(result.network.state_dict())
 
 
-@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"precision": "bf16-mixed"}])
+WARP = WarpConfig(rotation_deg=15, elastic_px=1.0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"precision": "bf16-mixed"}, {"warp": WARP}])
 def test_the_same_seed_gives_the_same_bits(settings):
     assert weights_hash(train(**settings)) == weights_hash(train(**settings))
 
@@ -135,6 +139,23 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, at, optimizer):
     resumed = train(tmp_path, make(seed=9, dropout=0.2), **settings)
     assert weights_hash(resumed) == weights_hash(whole)
     assert list(resumed.history) == list(whole.history)
+
+
+def test_cases_are_warped_anew_in_every_step_and_only_while_training():
+    network, seen = make(), []
+    network.down[0].register_forward_pre_hook(lambda module, inputs: seen.append((module.training, inputs[0].clone())))
+    train(network=network, epochs=2, batch_size=20, augment=False, warp=WARP)
+    first, second = (sorted(image.sum().item() for image in x) for training, x in seen if training)
+    assert first != pytest.approx(second, rel=1e-6)
+    plain = disc_store(6, split="validate").batch(range(6)).image
+    assert any(torch.equal(x, plain) for training, x in seen if not training)
+
+
+def test_an_interrupted_run_that_warps_goes_on_to_the_same_bits(tmp_path):
+    whole = train(checkpoint_steps=1, warp=WARP)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, make(), [Stop(1, 2)], checkpoint_steps=1, warp=WARP)
+    assert weights_hash(train(tmp_path, make(seed=9), checkpoint_steps=1, warp=WARP)) == weights_hash(whole)
 
 
 @pytest.mark.parametrize("at", [(1, 2), (2, 1)])
