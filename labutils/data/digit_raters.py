@@ -70,6 +70,7 @@ def load(name: str, split: str, root: Path | None, limit: int | None = None) -> 
     facts = files_key(root, files.values(), VERSION, CARDS[name]) if root else repr((VERSION, CARDS[name]))
 
     def make() -> Store:
+        """The store, when none is kept that was made of the same files."""
         digits = {file: mnist_digits(path) for file, path in files.items()} or {"digits": embedded_digits()}
         numbers = [(file, i) for file, (gray, _) in digits.items() for i in range(len(gray))]
         cut = len(numbers) * TRAINED[0] // TRAINED[1]

@@ -88,13 +88,6 @@ class HierProbUNetConfig:
         return tuple(self.width * min(2**level, 8) for level in range(self.levels))
 
 
-class HierProbUNetOutput(NamedTuple):
-    """What one pass over an image gives, every value at the prior's mean."""
-
-    logits: Tensor  # (B, K, H, W), before softmax
-    z: Tensor  # (B, Z)
-
-
 class HierProbUNetWhole(NamedTuple):
     """What a pass through every part gives, every value at the posterior's mean for an empty mask."""
 
@@ -136,18 +129,6 @@ class HierProbUNet(ScalesModel):
         """What the names of those parameters begin with that no loss reaches."""
         last = f"posterior.up.{len(self.config.latents) - 1}."
         return (last,) if self.config.loss == "geco" else (last, "multiplier.")
-
-    def forward(self, image: Tensor) -> HierProbUNetOutput:
-        """The answer where every value is the prior's mean.
-
-        Args:
-            image: float32 (B, C, H, W) in [0, 1].
-        Raises:
-            InputError: the image has other axes or another number of channels than the network.
-        """
-        maps, size = self._maps(image)
-        at = self.descend(maps, at_mean, len(self.config.latents))
-        return HierProbUNetOutput(self._logits(maps, at, size), torch.cat(at.values, dim=1))
 
     def stages(self) -> dict[str, nn.Module]:
         """The levels and beliefs of both cores, the rest of the decoder, and the multiplier."""

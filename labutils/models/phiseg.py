@@ -59,13 +59,6 @@ class PHiSegConfig(BodyConfig):
         return tuple(self.width * (1, 2, 4, 6)[min(level, 3)] for level in range(self.levels))
 
 
-class PHiSegOutput(NamedTuple):
-    """What one pass over an image gives, every value at the prior's mean."""
-
-    logits: Tensor  # (B, K, H, W), before softmax
-    z: Tensor  # (B, Z)
-
-
 class PHiSegWhole(NamedTuple):
     """What a pass through every part gives, every value at the posterior's mean for an empty mask."""
 
@@ -161,18 +154,6 @@ class PHiSeg(ScalesModel):
         self.prior = Beliefs(config.channels, config)
         self.posterior = Beliefs(config.channels + config.classes, config)
         self.ladder = Ladder(config)
-
-    def forward(self, image: Tensor) -> PHiSegOutput:
-        """The answer where every value is the prior's mean.
-
-        Args:
-            image: float32 (B, C, H, W) in [0, 1].
-        Raises:
-            InputError: the image has other axes or another number of channels than the network.
-        """
-        maps, size = self._maps(image)
-        at = self.descend(maps, at_mean, len(self.config.latents))
-        return PHiSegOutput(self._logits(maps, at, size), torch.cat(at.values, dim=1))
 
     def stages(self) -> dict[str, nn.Module]:
         """The levels, joins and beliefs of prior and posterior, and the parts of the ladder."""

@@ -32,6 +32,13 @@ class Descent(NamedTuple):
     values: tuple[Tensor, ...]  # chosen, (N, numbers of the scale)
 
 
+class ScalesOutput(NamedTuple):
+    """What one pass over an image gives, every value at the prior's mean."""
+
+    logits: Tensor  # (B, K, H, W), before softmax
+    z: Tensor  # (B, Z)
+
+
 class ScalesModel(Model):
     """A network with beliefs at several scales: a prior that sees the image, a posterior that also sees a mask."""
 
@@ -52,6 +59,18 @@ class ScalesModel(Model):
     @abstractmethod
     def decode(self, maps: Sequence[Tensor], at: Descent) -> Tensor:
         """Logits of the padded image, when all values are chosen."""
+
+    def forward(self, image: Tensor) -> ScalesOutput:
+        """The answer where every value is the prior's mean.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1].
+        Raises:
+            InputError: the image has other axes or another number of channels than the network.
+        """
+        maps, size = self._maps(image)
+        at = self.descend(maps, at_mean, len(self.config.latents))
+        return ScalesOutput(self._logits(maps, at, size), torch.cat(at.values, dim=1))
 
     def shares(self, maps: Sequence[Tensor]) -> list[int]:
         """How many numbers each scale has."""
