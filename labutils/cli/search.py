@@ -12,19 +12,18 @@ from labutils.cli.runs import require_own_folder
 from labutils.cli.stores import counted, training_stores
 from labutils.cli.train import cost
 from labutils.core.checks import require_choice
-from labutils.core.config import from_dict, to_dict
+from labutils.core.config import from_dict
 from labutils.core.files import atomic_write
 from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.models.registry import MODELS
-from labutils.search.defaults import default_goal
 from labutils.search.drawing import draw_trials, goal_words
 from labutils.search.plan import Plan
 from labutils.search.redact import redacted
 from labutils.search.space import SearchConfig, require_free
 from labutils.search.study import BEST, STUDY, Study
 from labutils.search.tracking import Tracker
-from labutils.training.settings import FitConfig
+from labutils.training.suit import fit_config
 
 TABLES = ("model", "fit", "search")
 FIGURE = "trials.svg"
@@ -44,8 +43,7 @@ def search(
 ) -> None:
     """Bring the study in `out` to `trials` trials; everything is checked before anything is written."""
     require_choice("model", model, tuple(MODELS))
-    where, goal = pick_device(device), {"goal": to_dict(default_goal(model))}
-    config = from_dict(FitConfig, goal | settings["fit"], "fit")
+    where, config = pick_device(device), fit_config(model, settings["fit"])
     asked = from_dict(SearchConfig, settings["search"], "search")
     require_own_folder(out, "study folder", STUDY)
     stores = training_stores(data, root, limit)

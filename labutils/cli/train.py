@@ -24,7 +24,7 @@ from labutils.cli.runs import (
 )
 from labutils.cli.stores import Stores, counted, training_stores
 from labutils.core.checks import DataError, NumericsError, require, require_choice
-from labutils.core.config import from_dict, to_dict
+from labutils.core.config import to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
 from labutils.core.words import quantity
@@ -39,7 +39,7 @@ from labutils.training.checkpoint import RUN, WEIGHTS, load_trained, same_run
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit
 from labutils.training.settings import FitConfig
-from labutils.training.suit import model_config, require_past_warm_up
+from labutils.training.suit import fit_config, model_config, require_past_warm_up
 from labutils.training.tensors import content_hash
 from labutils.training.validation import require_goal, validation_scores
 
@@ -67,8 +67,8 @@ def train(
     limit: int | None,
 ) -> None:
     """Train, or go on with, the run in `out`; everything is checked before anything is written."""
-    where, config = pick_device(device), from_dict(FitConfig, settings["fit"], "fit")
     require_choice("model", model, tuple(MODELS))
+    where, config = pick_device(device), fit_config(model, settings["fit"])
     require_own_folder(out, "run folder", RUN)
     stores = training_stores(data, root, limit)
     network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))

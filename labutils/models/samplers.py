@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from labutils.core.checks import require
 
+ANSWERS = 16  # drawn where a model is followed while it trains
+
 
 class Sampler(Protocol):
     """Whatever can be evaluated: gives n answers for each image."""
@@ -206,8 +208,13 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
 
 
 def one_answer(model: Any, image: Tensor, rng: torch.Generator) -> Tensor:
-    """Probabilities (B, K, H, W) by which a model is followed while it trains: its clean head's, or one sample."""
-    return model.clean(image) if hasattr(model, "clean") else model.sample(image, 1, rng)[:, 0]
+    """Probabilities (B, K, H, W) by which a model is followed while it trains.
+
+    They are its clean head's, or the mean of `ANSWERS` samples where they differ, as a single one of them is chance.
+    """
+    if hasattr(model, "clean"):
+        return model.clean(image)
+    return model.sample(image, ANSWERS if model.stochastic else 1, rng).mean(dim=1)
 
 
 def rules_for(model: Sampler) -> tuple[str, ...]:

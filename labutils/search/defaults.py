@@ -1,11 +1,10 @@
-"""What is searched, and for what, where nothing else is told: a space and a goal for each model.
+"""What is searched where nothing else is told: a space for each model.
 
 The space of ``stochastic-cm`` is that of the published search, rate and ramp, with what stood beside them there: weight
 decay, the weight of the KL, and the latent size. The ramp is a share of the training's steps, as published.
 
-No goal looks at a truth. A model that draws answers, or raters, is searched by how far they are from the raters' own
-masks (``ged2_v``): its Dice with the consensus would favor whatever repeats the raters' majority, and a loss is no goal
-where the search changes the weights of its terms.
+The goal is that of a training (`labutils.training.suit.default_goal`). A loss is none where the search changes the
+weights of its terms.
 """
 
 from __future__ import annotations
@@ -14,10 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labutils.core.checks import ConfigError, require
-from labutils.core.types import Goal
-from labutils.models.registry import MODELS
 from labutils.search.space import Range, Space
-from labutils.training.settings import SET_GOAL
 
 RATE = Range(low=1e-4, high=1e-2, log=True)
 DECAY = Range(low=1e-5, high=1e-1, log=True)
@@ -25,13 +21,6 @@ BETA = Range(low=0.1, high=10.0, log=True)
 LATENT = Range(low=2, high=16, log=True)
 RAMP = (0.1, 0.6)  # shares of the steps after the warm-up
 WARM_UP = (0.0, 0.3)  # shares of all steps
-
-
-def default_goal(model: str) -> Goal:
-    """What trials of a model are compared by."""
-    if MODELS[model].network.stochastic:
-        return Goal(metric=SET_GOAL, direction="minimize")
-    return Goal()
 
 
 def default_space(model: str, settings: Mapping[str, Any], steps: int) -> Space:

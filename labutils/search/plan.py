@@ -31,7 +31,7 @@ class Plan:
         model: name of a registered model.
         settings: of the model, those that are not searched; channels, classes and raters follow `train` unless set.
         config: how to train, what is not searched; ``config.goal`` is the goal of the search, see
-            `labutils.search.defaults.default_goal`.
+            `labutils.training.suit.default_goal`.
         search: the space, empty for `labutils.search.defaults.default_space`, and how it is searched.
         device: where to compute.
     Raises:

@@ -7,12 +7,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from labutils.core.checks import ConfigError, InputError, require, require_choice
+from labutils.core.config import from_dict, to_dict
+from labutils.core.types import Goal
 from labutils.core.words import quantity
 from labutils.data.cards import require_identified
 from labutils.data.loading import steps_per_epoch
 from labutils.data.store import Store
 from labutils.models.registry import MODELS, make_config
-from labutils.training.settings import FitConfig
+from labutils.training.settings import SET_GOAL, FitConfig
+
+
+def default_goal(model: str) -> Goal:
+    """What the epochs of a training, or the trials of a search, are compared by where nothing else is told.
+
+    No goal looks at a truth. A model that draws answers, or raters, is chosen by how far they are from the raters' own
+    masks (``ged2_v``): its Dice with the consensus would favor whatever repeats the raters' majority.
+    """
+    if MODELS[model].network.stochastic:
+        return Goal(metric=SET_GOAL, direction="minimize")
+    return Goal()
+
+
+def fit_config(model: str, settings: Mapping[str, Any]) -> FitConfig:
+    """The settings of a model's training: the goal is `default_goal` unless set.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    return from_dict(FitConfig, {"goal": to_dict(default_goal(model)), **settings}, "fit")
 
 
 def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:

@@ -19,10 +19,8 @@ from labutils.data.store import Store
 from labutils.metrics.disagreement import ged_squared
 from labutils.metrics.overlap import dice, iou
 from labutils.models.base import Model
-from labutils.models.samplers import one_answer
+from labutils.models.samplers import ANSWERS, one_answer
 from labutils.training.settings import SET_GOAL, FitConfig
-
-GOAL_SAMPLES = 16  # answers drawn for each case: the V-statistic compares only at equal numbers of them
 
 
 @torch.no_grad()
@@ -32,11 +30,12 @@ def validation_scores(
     """Means over cases: each loss term (``val_``), and IoU and Dice of the most probable class against the consensus.
 
     The consensus is the raters' majority with ties to the foreground; several foreground classes are averaged. A model
-    with a clean head is scored by it. `step` says how far the training is, for terms whose weight changes on the way.
+    with a clean head is scored by it, one whose answers differ by their mean. `step` says how far the training is, for
+    terms whose weight changes on the way.
 
-    Where the goal is ``ged2_v``, `GOAL_SAMPLES` answers are drawn for each case and compared, as a set, with the masks
-    of the case's own raters (`labutils.metrics.disagreement.ged_squared`, V). They cost a pass each, so that they are
-    drawn for nobody else. For a network without chance they are one answer, and the score that of the best single mask.
+    Where the goal is ``ged2_v``, `ANSWERS` answers are drawn for each case and compared, as a set, with the masks
+    of the case's own raters (`labutils.metrics.disagreement.ged_squared`, V); for nobody else, as they cost a pass each.
+    For a network without chance they are one answer, and the score that of the best single mask.
     """
     network.eval()
     sums: dict[str, float] = {}
@@ -44,10 +43,11 @@ def validation_scores(
         batch = batch.to(device)
         rng = rng_for(config.seed, "validate", number)
         values = {f"val_{k}": float(v) for k, v in network.objective(batch, step, rng)._asdict().items()}
-        values |= _overlap(one_answer(network, batch.image, rng), batch)
         if config.goal.metric == SET_GOAL:
-            probs = network.sample(batch.image, GOAL_SAMPLES, rng_for(config.seed, "goal", number))
-            values[SET_GOAL] = _set_distance(probs, batch)
+            drawn = network.sample(batch.image, ANSWERS, rng_for(config.seed, "goal", number))
+            values[SET_GOAL] = _set_distance(drawn, batch)
+        same = config.goal.metric == SET_GOAL and not hasattr(network, "clean")
+        values |= _overlap(drawn.mean(dim=1) if same else one_answer(network, batch.image, rng), batch)
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value * len(batch.image)
     return {name: total / len(store) for name, total in sums.items()}

@@ -5,7 +5,7 @@ import pytest
 from labutils.core.checks import ConfigError
 from labutils.core.config import to_dict
 from labutils.models.registry import MODELS, make_config
-from labutils.search.defaults import default_goal, default_space
+from labutils.search.defaults import default_space
 from labutils.search.space import require_space
 from labutils.training.settings import FitConfig
 
@@ -49,9 +49,3 @@ def test_the_bound_of_the_hierarchy_is_searched_by_its_weight():
 def test_a_training_that_only_warms_up_has_no_ramp():
     with pytest.raises(ConfigError, match=r"a training has 100 steps and model.warm_up is 100; wanted a warm-up that"):
         space_of("stochastic-cm", 100)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_models_of_raters_errors_are_compared_by_whom_they_draw(model):
-    goal = default_goal(model)
-    assert (goal.metric, goal.direction) == (("dice", "maximize") if model == "unet" else ("ged2_v", "minimize"))

@@ -7,10 +7,10 @@ import torch
 
 from labutils.core.checks import ConfigError, InputError
 from labutils.core.types import Goal
-from labutils.search.defaults import default_goal
 from labutils.search.plan import Plan
 from labutils.search.space import Range, SearchConfig, Space
 from labutils.training.settings import FitConfig
+from labutils.training.suit import default_goal
 from tests.discs import disc_store
 
 TRAIN, VALIDATE = disc_store(8), disc_store(4, split="validate")

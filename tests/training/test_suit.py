@@ -6,9 +6,9 @@ import pytest
 
 from labutils.core.checks import ConfigError, InputError
 from labutils.models.hier_prob_unet import HierProbUNetConfig
-from labutils.models.registry import make_config
+from labutils.models.registry import MODELS, make_config
 from labutils.training.settings import FitConfig
-from labutils.training.suit import model_config, require_fits, require_past_warm_up
+from labutils.training.suit import default_goal, fit_config, model_config, require_fits, require_past_warm_up
 from tests.discs import disc_store
 
 PER_RATER = ("global-cm", "pixel-cm")
@@ -88,3 +88,15 @@ def test_a_training_that_ends_in_the_warm_up_is_refused(warm_up, refused):
     else:
         require_past_warm_up(config, fit, 5)
         require_past_warm_up(make_config("unet", {}), fit, 5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_models_whose_answers_differ_are_chosen_by_them_as_a_set(model):
+    goal = default_goal(model)
+    assert (goal.metric, goal.direction) == (("dice", "maximize") if model == "unet" else ("ged2_v", "minimize"))
+
+
+def test_the_goal_follows_the_model_unless_it_is_set():
+    assert fit_config("prob-unet", {"epochs": 3}) == FitConfig(epochs=3, goal=default_goal("prob-unet"))
+    own = {"goal": {"metric": "val_total", "direction": "minimize"}}
+    assert fit_config("prob-unet", own).goal.metric == "val_total"

@@ -58,8 +58,25 @@ def test_the_set_of_all_raters_is_at_no_distance_and_one_of_two_at_half_of_their
     assert score(Raters(0))["ged2_v"] == pytest.approx(sum(apart) / len(apart) / 2)
 
 
-def test_answers_are_drawn_for_the_goal_alone():
+def test_answers_are_compared_as_a_set_for_the_goal_alone():
     assert sorted(score(Raters(0), Goal())) == ["dice", "iou", "val_total"]
+
+
+class Mixed(Raters):
+    """Its answers differ: the first is the second rater's mask, the others are the first's."""
+
+    stochastic = True
+
+    def sample(self, image, n, rng):
+        drawn = super().sample(image, n, rng)
+        drawn[:, 1:] = drawn[:, 1:2]
+        return drawn
+
+
+@pytest.mark.parametrize("goal", [Goal(), SETS], ids=["dice", "sets"])
+def test_overlap_is_that_of_the_mean_where_answers_differ(goal):
+    of_mean, of_most = score(Mixed(1, 0), goal), score(Raters(0), goal)
+    assert of_mean["dice"] == of_most["dice"] != score(Raters(1), goal)["dice"]
 
 
 def test_the_goal_chooses_the_epoch_and_repeats_to_the_bit():
