@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from labutils import __version__
+from labutils.cli.data_commands import data_app
 from labutils.cli.errors import OneSentence
+from labutils.cli.options import Assignments, Config, Data, Device, Limit, Root, Tracking
 from labutils.core.notice import RESEARCH_USE
 
 app = typer.Typer(
@@ -19,23 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Data = Annotated[
-    str, typer.Option("--data", help="name of a dataset (see labutils data list) or path of your own folder")
-]
-Root = Annotated[
-    Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
-]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="the most cases of a split")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda or cuda:N; else a GPU if there is one")]
-Config = Annotated[Path | None, typer.Option("--config", help=".json or .toml file of settings")]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting, such as fit.lr=0.001; many times")
-]
-Tracking = Annotated[
-    str | None,
-    typer.Option("--tracking", help="MLflow store (http, postgresql or sqlite address); else mlflow.db beside the run"),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -187,6 +172,50 @@ def compare(
 
 
 @app.command(epilog=RESEARCH_USE)
+def leaderboard(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="folder of all trainings; what was interrupted goes on")],
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the table goes")],
+    split: Annotated[str, typer.Option("--split", help="split that is scored; learn from train")] = "",
+    folds: Annotated[
+        int, typer.Option("--folds", help="instead: folds of the patients of train and validate, each held out once")
+    ] = 0,
+    networks: Annotated[
+        str, typer.Option("--networks", help="reduced (minutes on a processor) or published (their sizes)")
+    ] = "reduced",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a network's name; give it again for several; else all")
+    ] = None,
+    root: Root = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", help="a column of the table; many times; else all")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=1e-6, help="stop when they are over; given again it goes on")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="what the table is about")] = "",
+    device: Device = None,
+    limit: Limit = None,
+) -> None:
+    """Train the networks that draw answers, and what they must beat, and score all of them on the same cases.
+
+    All train to the last epoch and none is chosen by a score: settings are model.* (of every network) and fit.*. A
+    U-Net answers under every rule, and as an ensemble of four; blank, oracle and the like stand beside them.
+    """
+    from labutils.cli import leaderboard as command
+    from labutils.cli.settings import read_tables
+
+    request = command.Request(
+        data, split, folds, out, json_file, networks, only or (), samples, metrics or (), minutes, title
+    )
+    settings = read_tables(config, assignments or (), command.TABLES)
+    command.leaderboard(request, root=root, settings=settings, device=device, limit=limit)
+
+
+@app.command(epilog=RESEARCH_USE)
 def search(
     data: Data,
     trials: Annotated[int, typer.Option("--trials", min=1, help="trials the study shall have in all")],
@@ -243,122 +272,7 @@ def report(
     command.report(request, root=root, device=device, limit=limit)
 
 
-data_app = typer.Typer(help="Know the datasets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data", epilog=RESEARCH_USE)
-
-
-@data_app.command("list", epilog=RESEARCH_USE)
-def data_list() -> None:
-    """Name every dataset and say whether it is at hand."""
-    from labutils.cli import data as command
-
-    command.list_datasets()
-
-
-@data_app.command("show", epilog=RESEARCH_USE)
-def data_show(
-    name: Annotated[str, typer.Argument(help="name of the dataset, or path of your own folder")],
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-) -> None:
-    """Show a dataset's card: what it is, whose, who drew, how to get it, and its quirks."""
-    from labutils.cli import data as command
-
-    command.show(name, as_json=as_json)
-
-
-@data_app.command("prepare-lidc", epilog=RESEARCH_USE)
-def data_prepare_lidc(
-    dicom: Annotated[Path, typer.Argument(help="folder that holds the DICOM series of LIDC-IDRI, in any folders")],
-    out: Annotated[Path, typer.Argument(help="folder to make; one that was interrupted goes on")],
-    forms: Annotated[
-        list[str] | None, typer.Option("--form", help="crops (native pixels) or four (0.5 mm); else both; many times")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="processes at once")] = 1,
-    split: Annotated[
-        Path | None, typer.Option("--split", metavar="FILE", help="patients of each split, as JSON; else by hash")
-    ] = None,
-    any_totals: Annotated[
-        bool, typer.Option("--any-totals", help="accept other totals of the whole collection than the published ones")
-    ] = False,
-    config: Config = None,
-    assignments: Assignments = None,
-) -> None:
-    """Turn DICOM files of LIDC-IDRI into crops with every radiologist's mask, in two published forms.
-
-    Work is done in OUT.unfinished, which becomes OUT once it is whole; a command that was stopped goes on when it is
-    given again. Settings are crops.* and four.*, such as --set crops.min_readers=3.
-    """
-    from labutils.cli import prepare as command
-    from labutils.cli.settings import read_tables
-
-    settings = read_tables(config, assignments or (), command.TABLES)
-    command.prepare(command.Request(dicom, out, forms or [], split, workers, any_totals), settings)
-
-
-@data_app.command("make-twin", epilog=RESEARCH_USE)
-def data_make_twin(
-    name: Annotated[str, typer.Argument(help="name of the dataset")],
-    out: Annotated[Path, typer.Argument(help="new folder")],
-    cases: Annotated[
-        int | None, typer.Option("--cases", min=1, help="cases of all splits together; scans for lidc-dicom")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="another seed gives other cases")] = 0,
-    form: Annotated[str | None, typer.Option("--form", help="of lidc-four: crops or slices")] = None,
-) -> None:
-    """Write a procedural stand-in for a dataset, with the same files, shapes, raters and quirks."""
-    from labutils.cli import data as command
-
-    command.make_twin(name, out, cases=cases, seed=seed, form=form)
-
-
-@data_app.command("convert-pickle", epilog=RESEARCH_USE)
-def data_convert_pickle(
-    file: Annotated[Path, typer.Argument(help="the published data_lidc.pickle")],
-    out: Annotated[Path, typer.Argument(help="new folder, for --data lidc-four")],
-    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="seconds the pickle may take to be read")] = 3600,
-) -> None:
-    """Turn the published pickle of 15,096 LIDC crops into PNG files. Only this command ever opens a pickle."""
-    from labutils.cli import data as command
-
-    command.convert_pickle(file, out, timeout_s=timeout_s)
-
-
-@data_app.command("fetch", epilog=RESEARCH_USE)
-def data_fetch(
-    name: Annotated[str, typer.Argument(help="name of the dataset")],
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="folder of all data; else LABUTILS_DATA")
-    ] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="take a file once whose SHA-256 is not known")] = False,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="the license on the card is accepted")
-    ] = False,
-) -> None:
-    """Download a dataset's public files, compare them with what is known of them, and verify what they hold."""
-    from labutils.cli import fetch as command
-
-    command.fetch_dataset(name, to=to, trust=trust, accept_licence=accept_licence)
-
-
-@data_app.command("verify", epilog=RESEARCH_USE)
-def data_verify(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="name of the dataset, or your own folder")],
-    root: Root = None,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON; for your own folder")] = False,
-) -> None:
-    """Read a dataset afresh and say what it holds, what is wrong with it, and whether it is what was published.
-
-    Of your own folder, everything that is wrong is named at once, file by file.
-    """
-    from labutils.cli import data, own
-    from labutils.data.catalog import is_own_folder
-
-    if is_own_folder(name):
-        if root is not None:
-            raise typer.BadParameter("--root has no meaning beside your own folder")
-        own.verify(Path(name), as_json=as_json)
-    else:
-        data.verify(name, root=root)
 
 
 def run() -> None:

@@ -19,6 +19,7 @@ from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.leaderboard import Row, as_markdown, make_table, write_table
 from labutils.evaluation.passport import describe_store, make_passport
+from labutils.evaluation.references import references
 from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.models.samplers import rules_for
 from labutils.training.checkpoint import RUN
@@ -89,17 +90,9 @@ def _stores(request: Request, runs: Mapping[str, Run], root: Path | None, limit:
 
 
 def _references(request: Request, store: Store, train: Store) -> Iterator[Row]:
-    classes = store.card.classes
-    looks: list[tuple[str, Any, draws.Draw]] = [
-        ("blank", "reference", draws.blank(classes)),
-        ("mean training mask", "reference", draws.mean_training_mask(train, classes)),
-        *([("Otsu", "reference", draws.otsu())] if classes == 2 else []),
-        ("rater majority", "oracle", draws.rater_majority(classes)),
-        ("oracle sampler", "oracle", draws.oracle_sampler(classes)),
-    ]
     splits = [describe_store(train), describe_store(store)]
     passport = _passport(request, {"reference": True}, splits, torch.device("cpu"), None, store)
-    for name, kind, draw in looks:
+    for name, kind, draw in references(train):
         yield Row(name=name, kind=kind, draw=draw, passport=passport)
 
 

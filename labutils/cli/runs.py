@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from labutils.cli.stores import Stores
-from labutils.core.checks import ConfigError, DataError, WeightsError, require
+from labutils.core.checks import ConfigError, DataError, require
 from labutils.core.files import read_json, write_json
 from labutils.data.store import Store
 from labutils.models.base import Model
 from labutils.search.redact import redacted
-from labutils.training.checkpoint import RUN, WEIGHTS, load_trained
-from labutils.training.tensors import content_hash
+from labutils.training.checkpoint import PASSPORT, RUN, load_trained, require_own_weights
 
-PASSPORT = "passport.json"
 MEMBERS = "cases.json"  # which cases a run saw: {"trained" or "chosen": {case: patient}}
 
 
@@ -99,16 +97,6 @@ def _members(path: Path) -> dict[str, dict[str, str]]:
     whole = all(isinstance(patient_of, dict) for patient_of in members.values())
     require(whole, f"{path} holds no tables of cases; wanted what labutils train wrote", DataError)
     return members
-
-
-def require_own_weights(folder: Path, network: Model, passport: Mapping[str, Any]) -> None:
-    """Refuse weights that are not those of the passport beside them.
-
-    Raises:
-        WeightsError: the hashes differ.
-    """
-    if content_hash(network.state_dict()) != passport.get("weights_sha256"):
-        raise WeightsError(f"{folder / WEIGHTS} holds other weights than {folder / PASSPORT} says")
 
 
 def _table(path: Path) -> dict[str, Any]:

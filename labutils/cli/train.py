@@ -16,10 +16,8 @@ import typer
 from labutils.cli.notes import rater_notes, truth_notes
 from labutils.cli.runs import (
     MEMBERS,
-    PASSPORT,
     command_line,
     require_own_folder,
-    require_own_weights,
     write_members,
 )
 from labutils.cli.stores import Stores, counted, training_stores
@@ -35,7 +33,7 @@ from labutils.models.base import Model
 from labutils.models.registry import MODELS, build
 from labutils.search.redact import redacted
 from labutils.training.callbacks import Curves, Pictures, ProgressBar
-from labutils.training.checkpoint import RUN, WEIGHTS, load_trained, same_run
+from labutils.training.checkpoint import PASSPORT, RUN, WEIGHTS, load_trained, require_own_weights, same_run
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit
 from labutils.training.settings import FitConfig

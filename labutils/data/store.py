@@ -213,6 +213,43 @@ class Store:
         return f"store {self.card.name}/{self.split}"
 
 
+def join(stores: Sequence[Store]) -> Store:
+    """The cases of several splits of one dataset in one store, in memory; raters are padded to the most of any.
+
+    Raises:
+        InputError: no store, other datasets, image sizes or sources, a case in two of them, or a truth in some only.
+    """
+    require(stores, "join: no store was given; wanted one or more")
+    first, raters = stores[0], max(store.masks.shape[1] for store in stores)
+    for store in stores:
+        for name, there, wanted in (
+            ("the dataset", store.card.name, first.card.name),
+            ("the image size", store.image.shape[1:], first.image.shape[1:]),
+            ("the source", store.source, first.source),
+            ("a truth", store.truth is not None, first.truth is not None),
+        ):
+            require(there == wanted, f"join: {name} of {store._name} is {there} and of {first._name} {wanted}")
+
+    def stacked(name: str) -> np.ndarray:
+        return np.concatenate([getattr(store, name) for store in stores])
+
+    def padded(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, [(0, 0), (0, raters - array.shape[1])] + [(0, 0)] * (array.ndim - 2))
+
+    return Store(
+        image=stacked("image"),
+        masks=np.concatenate([padded(store.masks) for store in stores]),
+        present=np.concatenate([padded(store.present) for store in stores]),
+        truth=None if first.truth is None else stacked("truth"),
+        spacing_mm=stacked("spacing_mm"),
+        patients=tuple(patient for store in stores for patient in store.patients),
+        cases=tuple(case for store in stores for case in store.cases),
+        card=first.card,
+        split=" and ".join(store.split for store in stores),
+        source=first.source,
+    )
+
+
 def _check_case(case: Case, shape: tuple[int, ...], card: Card, *, with_truth: bool) -> None:
     where = f"from_cases: case {case.case!r}"
     require(case.image.ndim == 3, f"{where}: image has shape {case.image.shape}; wanted 2D cases (C, H, W)")

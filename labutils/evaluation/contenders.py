@@ -101,5 +101,57 @@ DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils
     ),
     Contender(name="stochastic segmentation network", model="ssn", settings={"width": 16}),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """A network of a leaderboard: how it is trained, and how answers are drawn from it."""
+
+    contender: Contender
+    rules: tuple[str, ...] = ("model",)  # of `labutils.models.samplers`, each a row
+    members: int = 1  # trainings with seeds of their own; several make one more row, their ensemble
+
+    def row(self, rule: str) -> str:
+        """The name of a row."""
+        return self.contender.name if rule == "model" else f"{self.contender.name}, {rule.replace('-', ' ')}"
+
+    @property
+    def ensemble(self) -> str:
+        """The name of the row of all members together."""
+        return f"{self.contender.name}, ensemble of {self.members}"
+
+
+def _entrants(body: Mapping[str, Any], **settings: Mapping[str, Any]) -> tuple[Entrant, ...]:
+    """The networks of a leaderboard; `body` is shared by the U-Nets and the network whose logits are normal."""
+    soft = {"target": "soft", **body}
+    one_map = ("model", "random-threshold", "independent-pixels", "symmetries")
+    drawing = {
+        "probabilistic U-Net": "prob-unet",
+        "hierarchical probabilistic U-Net": "hier-prob-unet",
+        "PHiSeg": "phiseg",
+    }
+    return (
+        Entrant(contender=Contender(name="U-Net", model="unet", settings=soft), rules=one_map, members=4),
+        Entrant(
+            contender=Contender(name="U-Net with dropout", model="unet", settings={**soft, "dropout": 0.3}),
+            rules=("model", "dropout"),
+        ),
+        *(
+            Entrant(contender=Contender(name=name, model=model, settings=settings.get(model.replace("-", "_"), {})))
+            for name, model in drawing.items()
+        ),
+        Entrant(contender=Contender(name="stochastic segmentation network", model="ssn", settings=body)),
+    )
+
+
+ENTRANTS = {  # reduced: a training on a processor takes minutes
+    "reduced": _entrants(
+        {"width": 16, "levels": 4},
+        prob_unet={"width": 16, "levels": 4, "convs": 2},
+        hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2},
+        phiseg={"width": 8, "levels": 6, "convs": 2, "latents": (2, 2, 2, 2)},
+    ),
+    "published": _entrants({"width": 32, "levels": 5}),
+}
 # what a comparison can be of; all rows are compared with the first
 ROWS = {"models": CONTENDERS, "faults": FAULTS, "drawing": DRAWING}

@@ -18,7 +18,7 @@ from labutils.consensus.majority import majority, random_rater, soft_vote
 from labutils.core.types import Batch
 from labutils.data.store import Store
 from labutils.metrics.overlap import pairwise_dice
-from labutils.models.samplers import SAMPLERS
+from labutils.models.samplers import SAMPLERS, Sampler
 
 Draw = Callable[[Batch, int, torch.Generator], Tensor]
 CUTS = tuple(step / 20 for step in range(1, 20))
@@ -26,7 +26,11 @@ CUTS = tuple(step / 20 for step in range(1, 20))
 
 def from_model(network: Any, device: torch.device, sampler: str = "model") -> Draw:
     """The draws of a network under one of the rules in `labutils.models.samplers`; only the image is shown to it."""
-    source = SAMPLERS[sampler](network.to(device).eval())
+    return from_sampler(SAMPLERS[sampler](network.to(device).eval()), device)
+
+
+def from_sampler(source: Sampler, device: torch.device) -> Draw:
+    """The draws of anything with ``sample`` whose networks are on `device` already; only the image is shown to it."""
 
     @torch.no_grad()
     def draw(batch: Batch, n: int, rng: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ class Evaluation(NamedTuple):
     rows: list[dict[str, Any]]  # one a case: case, patient, one number per metric (NaN: undefined)
     summary: dict[str, Interval]  # by metric
     samples: int  # S
+    seconds: list[float]  # that drawing took, of each case
 
     def values(self, metric: str) -> np.ndarray:
         """One metric's scores, float64 (cases,), in the store's order."""
@@ -64,21 +66,62 @@ def evaluate(
     Raises:
         InputError: the store has no raters, a metric is unknown, or fewer than one sample is asked for.
     """
+    return evaluate_parts(
+        [draw],
+        store,
+        [range(len(store))],
+        samples=samples,
+        seed=seed,
+        resamples=resamples,
+        metrics=metrics,
+        on_case=on_case,
+    )
+
+
+def evaluate_parts(
+    draws: Sequence[Draw],
+    store: Store,
+    parts: Sequence[Sequence[int]],
+    *,
+    samples: int,
+    seed: int = 0,
+    resamples: int = 2000,
+    metrics: Sequence[str] | None = None,
+    on_case: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """As `evaluate`, where each part of the cases has a draw of its own, as in cross-validation.
+
+    Args:
+        draws: one for each part.
+        store: all cases.
+        parts: rows of the store; each row is in one part.
+        samples: as for `evaluate`, as are all further ones.
+        seed: of the draws and of the bootstrap.
+        resamples: of the bootstrap.
+        metrics: names.
+        on_case: called with the number of cases done.
+    Raises:
+        InputError: a case is in no part or in two, or as `evaluate`.
+    """
     require(store.labeled, f"{store.card.name}/{store.split} has no masks to score against", InputError)
     require(samples >= 1, f"samples is {samples}; wanted 1 or more", InputError)
     metrics = metrics_for(store) if metrics is None else metrics
     unknown = [name for name in metrics if name not in METRICS]
     require(not unknown, f"unknown metric {unknown[:1]}; known are {', '.join(METRICS)}", InputError)
-    rows = []
+    draw_of = {row: draw for draw, part in zip(draws, parts, strict=True) for row in part}
+    whole = sorted(row for part in parts for row in part) == list(range(len(store)))
+    require(whole, "the parts do not hold every case once; wanted each case in one part", InputError)
+    rows, seconds = [], []
     for index in range(len(store)):
-        batch = store.batch([index])
-        probs = draw(batch, samples, rng_for(seed, "draw", store.cases[index]))
+        batch, start = store.batch([index]), time.perf_counter()
+        probs = draw_of[index](batch, samples, rng_for(seed, "draw", store.cases[index]))
+        seconds.append(time.perf_counter() - start)
         seen = answers(probs, batch, tuple(float(s) for s in store.spacing_mm[index]))
         scores = {name: float(torch.stack([METRICS[name].score(a)[0] for a in seen]).mean()) for name in metrics}
         rows.append({"case": store.cases[index], "patient": store.patients[index], **scores})
         if on_case:
             on_case(index + 1)
-    return Evaluation(rows, summarize(rows, metrics, seed=seed, resamples=resamples), samples)
+    return Evaluation(rows, summarize(rows, metrics, seed=seed, resamples=resamples), samples, seconds)
 
 
 def summarize(
@@ -129,8 +172,5 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "samples": evaluation.samples,
         "rows": plain(evaluation.rows),
         "summary": {name: plain(asdict(interval)) for name, interval in evaluation.summary.items()},
-        "definitions": {
-            name: {"id": METRICS[name].id, "says": METRICS[name].says, "better": METRICS[name].better}
-            for name in evaluation.summary
-        },
+        "definitions": {name: METRICS[name].definition for name in evaluation.summary},
     }

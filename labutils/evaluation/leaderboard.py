@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from labutils.core.runtime import numpy_rng_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean, paired_difference
 from labutils.evaluation.draws import Draw
-from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out
+from labutils.evaluation.evaluate import as_json, evaluate_parts, leave_one_rater_out
 from labutils.evaluation.passport import check_passport, describe_store
 from labutils.evaluation.scores import METRICS, metrics_for
 
@@ -32,9 +33,48 @@ class Row:
 
     name: str
     kind: Literal["model", "reference", "oracle"]  # an oracle looks at the raters' masks
-    draw: Draw
+    draw: Draw | Sequence[Draw]  # several: one for each part of the cases
     passport: Mapping[str, Any]
     parameters: int | None = None  # weights of the model
+
+
+class Scoring(NamedTuple):
+    """How the rows of a table are scored, all alike."""
+
+    samples: int  # S
+    seed: int = 0
+    resamples: int = 2000
+    metrics: Sequence[str] | None = None  # None: all that the cases allow
+    parts: Sequence[Sequence[int]] | None = None  # rows of the store that have a draw of their own; None: one part
+
+
+def score_row(row: Row, store: Store, scoring: Scoring) -> dict[str, Any]:
+    """One row's scores on every case, as plain values: its summary and, under "values", those that a table keeps.
+
+    Raises:
+        InputError: as `labutils.evaluation.evaluate.evaluate_parts`.
+    """
+    start = time.process_time()
+    evaluation = evaluate_parts(
+        [row.draw] if callable(row.draw) else row.draw,
+        store,
+        scoring.parts or [range(len(store))],
+        samples=scoring.samples,
+        seed=scoring.seed,
+        resamples=scoring.resamples,
+        metrics=scoring.metrics,
+    )
+    told = as_json(evaluation)
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "summary": told["summary"],
+        "parameters": row.parameters,
+        "cpu_s": time.process_time() - start,
+        "draw_s": statistics.median(evaluation.seconds),
+        "passport": dict(row.passport),
+        "values": {metric: [case[metric] for case in told["rows"]] for metric in KEPT if metric in told["summary"]},
+    }
 
 
 def make_table(
@@ -50,42 +90,41 @@ def make_table(
     """Score every row on every case of `store` and give the table as plain values.
 
     Raises:
-        InputError: two rows have one name, or as `evaluate`.
+        InputError: two rows have one name, or as `score_row`.
     """
-    metrics = metrics_for(store) if metrics is None else metrics
-    names = [row.name for row in rows]
-    require(len(set(names)) == len(names), f"two rows of the table have one name among {names}")
-    scored, values = [], {}
-    for row in rows:
-        start = time.process_time()
-        evaluation = evaluate(row.draw, store, samples=samples, seed=seed, resamples=resamples, metrics=metrics)
-        seconds = time.process_time() - start
-        told = as_json(evaluation)
-        values[row.name] = {m: [case[m] for case in told["rows"]] for m in KEPT if m in metrics}
-        scored.append(
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "summary": told["summary"],
-                "parameters": row.parameters,
-                "cpu_s": seconds,
-                "passport": dict(row.passport),
-            }
-        )
+    _require_names([row.name for row in rows])
+    scoring = Scoring(samples, seed, resamples, metrics)
+    return assemble([score_row(row, store, scoring) for row in rows], store, scoring, title=title)
+
+
+def assemble(scored: Sequence[Mapping[str, Any]], store: Store, scoring: Scoring, *, title: str) -> dict[str, Any]:
+    """The table of rows that `score_row` scored on the same cases in the same way, as plain values.
+
+    Raises:
+        InputError: two rows have one name.
+    """
+    _require_names([row["name"] for row in scored])
+    metrics = metrics_for(store) if scoring.metrics is None else scoring.metrics
+    drew = (np.asarray(store.masks) > 0).any(axis=(2, 3)) & np.asarray(store.present)
     table = {
         "title": title,
         "data": describe_store(store),
-        "samples": samples,
-        "seed": seed,
-        "resamples": resamples,
-        "definitions": told["definitions"],
-        "raters_among_themselves": raters_among_themselves(store, seed=seed, resamples=resamples),
-        "rows": scored,
+        "samples": scoring.samples,
+        "seed": scoring.seed,
+        "resamples": scoring.resamples,
+        "definitions": {name: METRICS[name].definition for name in metrics},
+        "raters_among_themselves": raters_among_themselves(store, seed=scoring.seed, resamples=scoring.resamples),
+        "rows": [{key: value for key, value in row.items() if key != "values"} for row in scored],
         "cases": list(store.cases),
         "patients": list(store.patients),
-        "values": values,
+        "drew": drew.sum(axis=1).tolist(),  # raters of each case who drew anything
+        "values": {row["name"]: row["values"] for row in scored},
     }
     return plain(table, DIGITS)
+
+
+def _require_names(names: Sequence[str]) -> None:
+    require(len(set(names)) == len(names), f"two rows of the table have one name among {names}")
 
 
 def raters_among_themselves(store: Store, *, seed: int, resamples: int) -> dict[str, Any]:
@@ -151,15 +190,45 @@ def interval_of(table: Mapping[str, Any], row: str, metric: str) -> Interval:
     raise DataError(f"the table has no {metric!r} of {row!r}")
 
 
-def difference(table: Mapping[str, Any], a: str, b: str, metric: str, *, seed: int = 0) -> Interval:
-    """Mean of a - b over the same cases, with its interval over patients, from the scores the table keeps.
+def difference(
+    table: Mapping[str, Any], a: str, b: str, metric: str, *, groups: Sequence[str] | None = None, seed: int = 0
+) -> Interval:
+    """Mean of a - b over the same cases, with its interval, from the scores the table keeps.
 
+    Args:
+        table: a table.
+        a: name of a row.
+        b: name of the row that is subtracted.
+        metric: one that the table keeps by case.
+        groups: of each case; cases of one group are drawn together. None: its patient.
+        seed: of the bootstrap.
     Raises:
         DataError: the table keeps no scores of that metric for one of the two rows.
     """
     rng = numpy_rng_for(seed, "difference", a, b, metric)
     first, second = _kept(table, a, metric), _kept(table, b, metric)
-    return paired_difference(first, second, table["patients"], rng, resamples=table["resamples"])
+    owners = table["patients"] if groups is None else groups
+    return paired_difference(first, second, owners, rng, resamples=table["resamples"])
+
+
+def by_drew(table: Mapping[str, Any], row: str, metric: str, *, seed: int = 0) -> dict[int, Interval]:
+    """Mean and interval of a row's scores where 1, 2, … raters drew anything, by their number.
+
+    Raises:
+        DataError: the table keeps no scores of that metric for the row, or does not say who drew.
+    """
+    if "drew" not in table:
+        raise DataError("the table does not say how many raters drew in each case; wanted one of this version")
+    scores, drew, patients = _kept(table, row, metric), np.asarray(table["drew"]), np.asarray(table["patients"])
+    return {
+        int(number): bootstrap_mean(
+            scores[drew == number],
+            patients[drew == number].tolist(),
+            numpy_rng_for(seed, "drew", row, metric, int(number)),
+            resamples=table["resamples"],
+        )
+        for number in np.unique(drew)
+    }
 
 
 def _kept(table: Mapping[str, Any], row: str, metric: str) -> np.ndarray:

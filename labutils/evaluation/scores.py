@@ -54,6 +54,11 @@ class Metric(NamedTuple):
     needs_truth: bool = False
     published_fault: bool = False  # what published code scores by mistake: in no table that does not ask for it
 
+    @property
+    def definition(self) -> dict[str, str]:
+        """What a table says of its column."""
+        return {"id": self.id, "says": self.says, "better": self.better}
+
 
 def _dice_with_truth(answer: Answer) -> Tensor:
     if answer.truth is None:

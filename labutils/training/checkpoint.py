@@ -26,10 +26,11 @@ from labutils.core.files import read_json, sha256_of_bytes
 from labutils.core.runtime import rng_for
 from labutils.models.base import Model
 from labutils.models.registry import MODELS, build, make_config, name_of
-from labutils.training.tensors import join_tree, read_tensors, split_tree, write_tensors
+from labutils.training.tensors import content_hash, join_tree, read_tensors, split_tree, write_tensors
 
-RUN, WEIGHTS, CHECKPOINT, PREVIOUS = (
+RUN, PASSPORT, WEIGHTS, CHECKPOINT, PREVIOUS = (
     "run.json",
+    "passport.json",  # written last: a run that has one is finished
     "weights.safetensors",
     "checkpoint.safetensors",
     "checkpoint.previous.safetensors",
@@ -141,6 +142,16 @@ def load_trained(name_or_run: str | Path) -> Model:
     if not folder.is_dir():
         raise WeightsError(f"{folder} is not a run folder; wanted one that labutils train wrote")
     return load_weights(folder / WEIGHTS)
+
+
+def require_own_weights(folder: Path, network: Model, passport: Mapping[str, Any]) -> None:
+    """Refuse weights that are not those of the passport beside them.
+
+    Raises:
+        WeightsError: the hashes differ.
+    """
+    if content_hash(network.state_dict()) != passport.get("weights_sha256"):
+        raise WeightsError(f"{folder / WEIGHTS} holds other weights than {folder / PASSPORT} says")
 
 
 def save_checkpoint(folder: Path, network: Model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

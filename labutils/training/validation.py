@@ -34,7 +34,7 @@ def validation_scores(
     terms whose weight changes on the way.
 
     Where the goal is ``ged2_v``, `ANSWERS` answers are drawn for each case and compared, as a set, with the masks
-    of the case's own raters (`labutils.metrics.disagreement.ged_squared`, V); for nobody else, as they cost a pass each.
+    of the case's own raters (`labutils.metrics.disagreement.ged_squared`, V), for nobody else: they cost a pass each.
     For a network without chance they are one answer, and the score that of the best single mask.
     """
     network.eval()

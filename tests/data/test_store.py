@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from labutils.core.checks import InputError
 from labutils.core.types import Case
-from labutils.data.store import Store
+from labutils.data.store import Store, join
+from tests.discs import disc_store
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
@@ -239,3 +240,31 @@ def test_a_spacing_that_nobody_knows_is_none(toy_card, toy_case):
     for case, known in [(unknown, True), (toy_case(), False)]:
         with pytest.raises(InputError, match="the card says known"):
             Store.from_cases([case], card=toy_card(spacing_known=known), split="train")
+
+
+def test_splits_join_in_order_and_raters_are_padded():
+    first, second = disc_store(3, raters=2), disc_store(2, raters=3, split="validate")
+    both = join([first, second])
+    assert both.cases == first.cases + second.cases
+    assert both.split == "train and validate"
+    assert np.array_equal(both.image[3:], second.image)
+    assert np.array_equal(both.masks[:3, :2], first.masks)
+    assert not both.masks[:3, 2].any()
+    assert np.array_equal(both.present, [[True, True, False]] * 3 + [[True] * 3] * 2)
+    assert both.batch([0, 4]).masks.shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"source": "twin"}, "the source of store discs/validate is twin and of store discs/train memory"),
+        ({"truth": None}, "a truth of store discs/validate is False and of store discs/train True"),
+    ],
+)
+def test_splits_that_do_not_belong_together_are_not_joined(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        join([disc_store(2), dataclasses.replace(disc_store(2, split="validate"), **change)])
+    with pytest.raises(InputError, match="the image size of"):
+        join([disc_store(2), disc_store(2, size=32, split="validate")])
+    with pytest.raises(InputError, match="no store was given"):
+        join([])

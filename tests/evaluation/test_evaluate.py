@@ -16,7 +16,7 @@ from labutils.core.runtime import rng_for
 from labutils.data.discs import CARD
 from labutils.data.store import Store
 from labutils.evaluation import draws
-from labutils.evaluation.evaluate import as_json, evaluate, leave_one_rater_out, predictions
+from labutils.evaluation.evaluate import as_json, evaluate, evaluate_parts, leave_one_rater_out, predictions
 from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.metrics.overlap import dice
 from tests.discs import disc_store
@@ -203,3 +203,22 @@ def test_a_hundred_samples_add_less_than_a_gigabyte():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environment, check=True)
     assert float(done.stdout) < 1.0
+
+
+def test_parts_have_draws_of_their_own_and_every_case_is_in_one():
+    store = disc_store(4)
+    whole = evaluate(draws.blank(2), store, samples=2, resamples=10, metrics=["dice", "ged2_v"])
+    perfect = evaluate(draws.rater_majority(2), store, samples=2, resamples=10, metrics=["dice", "ged2_v"])
+    both = evaluate_parts(
+        [draws.blank(2), draws.rater_majority(2)],
+        store,
+        [(0, 3), (2, 1)],
+        samples=2,
+        resamples=10,
+        metrics=["dice", "ged2_v"],
+    )
+    assert both.rows == [whole.rows[0], perfect.rows[1], perfect.rows[2], whole.rows[3]]
+    assert all(took > 0 for took in both.seconds)
+    for parts in ([(0, 1), (2,)], [(0, 1), (1, 2, 3)]):
+        with pytest.raises(InputError, match="wanted each case in one part"):
+            evaluate_parts([draws.blank(2)] * 2, store, parts, samples=2)

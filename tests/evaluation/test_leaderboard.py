@@ -171,3 +171,26 @@ def test_the_recorded_references_come_out_again():
 def test_the_recorded_unet_beats_what_has_learned_nothing(baseline):
     recorded = leaderboard.recorded("lidc-crops/unet")
     assert leaderboard.difference(recorded, "U-Net, soft", baseline, "dice").low > 0
+
+
+def test_cases_are_told_apart_by_how_many_raters_drew(table):
+    drew = (STORE.masks > 0).any(axis=(2, 3)).sum(axis=1)
+    assert table["drew"] == drew.tolist()
+    some = {**table, "drew": [1, 1, 2, 2, 2, 2, 2, 2]}
+    strata = leaderboard.by_drew(some, "blank", "ged2_v")
+    values = np.array(table["values"]["blank"]["ged2_v"])
+    assert {k: v.cases for k, v in strata.items()} == {1: 2, 2: 6}
+    assert strata[1].mean == pytest.approx(values[:2].mean())
+    assert strata[2].mean == pytest.approx(values[2:].mean())
+
+
+def test_cases_of_one_group_are_drawn_together(table):
+    alone = leaderboard.difference(table, "perfect", "blank", "ged2_v")
+    together = leaderboard.difference(table, "perfect", "blank", "ged2_v", groups=["a"] * 4 + ["b"] * 4)
+    assert alone.mean == pytest.approx(together.mean)
+    assert together.patients == 2 < alone.patients
+
+
+def test_an_older_table_does_not_say_who_drew(table):
+    with pytest.raises(DataError, match="does not say how many raters drew"):
+        leaderboard.by_drew({key: value for key, value in table.items() if key != "drew"}, "blank", "ged2_v")

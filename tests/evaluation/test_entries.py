@@ -1,0 +1,80 @@
+"""Networks of a leaderboard: trained once on each fold, and asked only for the patients they never saw."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from labutils.core.checks import ConfigError, WeightsError
+from labutils.data.folds import by_split
+from labutils.evaluation.contenders import ENTRANTS, Contender, Entrant
+from labutils.evaluation.entries import entrant_rows, reference_rows, train_once, trained, trainings
+from labutils.evaluation.leaderboard import Scoring, score_row
+from labutils.training.settings import FitConfig
+from tests.discs import disc_store
+
+CPU, FIT = torch.device("cpu"), FitConfig(epochs=1, batch_size=4)
+TWO = Entrant(
+    contender=Contender(name="U-Net", model="unet", settings={"width": 2, "levels": 1}),
+    rules=("model", "random-threshold"),
+    members=2,
+)
+DIVISION = by_split(disc_store(4), disc_store(3, split="validate"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trainings")
+    for training in trainings([TWO], DIVISION, {}, FIT):
+        train_once(training, folder, CPU)
+    return folder
+
+
+def test_members_differ_by_their_seed_alone(out):
+    (first, _), (second, _) = (trained(training, out) for training in trainings([TWO], DIVISION, {}, FIT))
+    assert first.config == second.config
+    assert not torch.equal(next(first.parameters()), next(second.parameters()))
+
+
+def test_every_rule_is_a_row_and_all_members_are_one_more(out):
+    done, scoring = trainings([TWO], DIVISION, {}, FIT), Scoring(4, resamples=10, metrics=["ged2_v"])
+    rows = {row.name: row for row in entrant_rows(TWO, done, DIVISION, out, scoring, CPU)}
+    assert list(rows) == ["U-Net", "U-Net, random threshold", "U-Net, ensemble of 2"]
+    scored = score_row(rows["U-Net, ensemble of 2"], DIVISION.store, scoring)
+    assert len(scored["values"]["ged2_v"]) == 3
+    assert scored["parameters"] == 2 * rows["U-Net"].parameters
+    assert scored["draw_s"] > 0
+
+
+def test_references_have_a_draw_for_each_fold():
+    rows = list(reference_rows(DIVISION, Scoring(2)))
+    assert [row.name for row in rows] == ["blank", "mean training mask", "Otsu", "rater majority", "oracle sampler"]
+    assert all(len(row.draw) == 1 for row in rows)
+
+
+def test_other_settings_are_refused_and_other_weights_too(out, tmp_path):
+    training = trainings([TWO], DIVISION, {}, FIT)[0]
+    with pytest.raises(ConfigError, match="epochs"):
+        train_once(replace(training, fit=replace(FIT, epochs=2)), out, CPU)
+    one, two = (out / t.folder for t in trainings([TWO], DIVISION, {}, FIT))
+    copy = tmp_path / one.name
+    copy.mkdir()
+    for name in ("run.json", "passport.json"):
+        (copy / name).write_bytes((one / name).read_bytes())
+    (copy / "weights.safetensors").write_bytes((two / "weights.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match="holds other weights than"):
+        trained(training, tmp_path)
+
+
+@pytest.mark.parametrize("entrants", ENTRANTS.values(), ids=ENTRANTS)
+def test_no_two_rows_of_a_leaderboard_have_one_name(entrants):
+    rows = [
+        name for one in entrants for name in (*map(one.row, one.rules), *([one.ensemble] if one.members > 1 else []))
+    ]
+    assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("entrants", ENTRANTS.values(), ids=ENTRANTS)
+def test_every_network_of_a_leaderboard_can_be_built_for_crops_of_64(entrants):
+    store = disc_store(2, size=64)
+    assert [one.contender.config({}, store).classes for one in entrants] == [2] * len(entrants)
