@@ -153,14 +153,14 @@ class Sideways:
 class Part:
     """Marks one part of an object and nothing else, without a slip: an answer as a whole, as a mode of a distribution.
 
-    The left half ends at the middle of the object's columns; the core lies at least `CORE` of the way in from the rim
+    The left half ends at the middle of the object's columns, and the right half is the rest; the core lies at least `CORE` of the way in from the rim
     to the innermost pixel.
     """
 
-    name: Literal["whole", "left half", "core", "nothing"]
+    name: Literal["whole", "left half", "right half", "core", "nothing"]
 
     def __post_init__(self) -> None:
-        require_choice("name", self.name, ("whole", "left half", "core", "nothing"))
+        require_choice("name", self.name, ("whole", "left half", "right half", "core", "nothing"))
 
     def at(self, truth: np.ndarray, classes: int) -> np.ndarray:
         """The matrices: float32 (K, K, H, W); where the part is not, an object is called background."""
@@ -175,9 +175,10 @@ class Part:
 
         if self.name == "nothing" or not there.any():
             return np.zeros_like(there)
-        if self.name == "left half":
+        if self.name.endswith("half"):
             columns = np.flatnonzero(there.any(axis=0))
-            return there & (2 * np.arange(there.shape[1]) <= columns[0] + columns[-1])
+            left = 2 * np.arange(there.shape[1]) <= columns[0] + columns[-1]
+            return there & (left if self.name == "left half" else ~left)
         if self.name == "core":
             depth = distance_transform_edt(there)
             return depth >= CORE * depth.max()

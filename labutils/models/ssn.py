@@ -10,9 +10,13 @@ image, with M drawn logit maps, half of them mirrored at the mean:
 per image, divided by its pixels. The mean is inside the logarithm: a mask has to be likely under *some* draws. All
 draws come from one hill, so answers that exclude each other are reached through everything between them.
 
-Differences from the paper: the shared encoder and decoder in the place of a network of seven levels, and no layers
-between its last map and the heads; logarithms of the diagonal are bounded, smoothly, so that no step can make them
-infinite.
+How often an answer is drawn is the ratio of mean and spread, and certainty their size. Both heads count in one learned
+unit, exp(gain) logits, and the spread of a logit by P stays below it, so that certainty can grow and the ratio stand.
+
+Differences from the paper: that unit, which the same distributions need (heads that count in logits learn certainty
+first and hardly ever the ratio: the labels are silent on it once draws are far from the edge); the shared encoder and
+decoder in the place of a network of seven levels, and no layers between its last map and the heads; logarithms of the
+diagonal are bounded, smoothly, so that no step can make them infinite.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to mean and log-diagonal (B, K, H, W) and factor (B, rank, K, H, W).
 """
@@ -33,6 +37,7 @@ from labutils.core.types import Batch
 from labutils.models.body import BodyConfig, BodyModel
 
 LOG_DIAGONAL = 8.0  # logarithms of D stay within this of 0
+LOG_UNIT = 5.0  # likewise, of the logits in one unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +96,7 @@ class SSN(BodyModel):
         super().__init__(config)
         self.alone = nn.Conv2d(config.width, config.classes, kernel_size=1)
         self.together = nn.Conv2d(config.width, config.classes * config.rank, kernel_size=1)
+        self.gain = nn.Parameter(torch.zeros(()))  # natural logarithm of the logits in one unit of mean and factor
 
     def forward(self, image: Tensor) -> SSNOutput:
         """The distribution of the logits.
@@ -102,8 +108,10 @@ class SSN(BodyModel):
         """
         features = self.features(image)
         log_diagonal = LOG_DIAGONAL * torch.tanh(self.alone(features).float() / LOG_DIAGONAL)
-        factor = self.together(features).float().unflatten(1, (self.config.rank, self.config.classes))
-        return SSNOutput(self.head(features).float(), log_diagonal, factor)
+        raw = self.together(features).float().unflatten(1, (self.config.rank, self.config.classes))
+        unit = torch.exp(LOG_UNIT * torch.tanh(self.gain / LOG_UNIT))
+        factor = unit * raw / torch.sqrt(1 + raw.square().sum(dim=1, keepdim=True))
+        return SSNOutput(unit * self.head(features).float(), log_diagonal, factor)
 
     def whole(self, image: Tensor) -> SSNOutput:
         """A pass through every stage, for a drawing."""

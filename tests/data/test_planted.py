@@ -26,7 +26,7 @@ from labutils.metrics.confusion import column_of_truth, dominance
 from labutils.metrics.styles import nearest_style, style_shares
 
 NAMES = tuple(SETTINGS)
-PARTS = ("whole", "left half", "core", "nothing")
+PARTS = ("whole", "left half", "right half", "core", "nothing")
 GOOD = Everywhere(name="good", matrix=even_slips(3, 0.1))
 
 
@@ -213,13 +213,13 @@ def test_parts_of_an_object_by_hand():
     left, core = np.zeros_like(truth), np.zeros_like(truth)
     left[1:6, 2:5] = 1
     core[2:5, 3:6] = 1
-    for name, wanted in zip(PARTS, (truth, left, core, np.zeros_like(truth)), strict=True):
+    for name, wanted in zip(PARTS, (truth, left, truth - left, core, np.zeros_like(truth)), strict=True):
         assert (marked[name] == wanted).all(), name
         assert not likeliest_masks(matrices_at([Part(name=name)], 0 * truth, 2), 0 * truth).any()
 
 
 def test_an_unknown_part_is_refused():
-    with pytest.raises(ConfigError, match="name is 'half'; wanted one of 'whole', 'left half', 'core', 'nothing'"):
+    with pytest.raises(ConfigError, match="name is 'half'; wanted one of 'whole', 'left half', 'right half', 'core'"):
         Part(name="half")
 
 
