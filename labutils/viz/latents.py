@@ -46,5 +46,6 @@ def latent_plane(
         ax.set(xlabel=f"z 1\n{title}", ylabel="z 2")
         ax.grid(color=GRID)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    columns = len(labels) if len(panels) > 1 else 2  # what fits above one panel
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
