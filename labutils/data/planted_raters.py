@@ -153,8 +153,8 @@ class Sideways:
 class Part:
     """Marks one part of an object and nothing else, without a slip: an answer as a whole, as a mode of a distribution.
 
-    The left half ends at the middle of the object's columns, and the right half is the rest; the core lies at least `CORE` of the way in from the rim
-    to the innermost pixel.
+    The left half ends at the middle of the object's columns, and the right half is the rest; the core lies at least
+    `CORE` of the way in from the rim to the innermost pixel.
     """
 
     name: Literal["whole", "left half", "right half", "core", "nothing"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,6 @@ class Plan:
         """The Dice that the table is about: with the truth where one is known, else with all raters but one."""
         return "dice_truth" if self.test.truth is not None else "dice_left_out"
 
-    def fit_with(self, seed: int) -> FitConfig:
-        """How every contender trains with this seed: to the last epoch, chosen by nothing."""
-        return replace(self.fit, seed=seed, keep="last", patience=0)
-
 
 def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, Any]:
     """What is asked for of one training, as its ``run.json`` holds it.
@@ -91,12 +87,13 @@ def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, 
     """
     config = contender.config(plan.shared, plan.train)
     require_fits(config, plan.test)
-    require_past_warm_up(config, plan.fit, len(plan.train))
+    fit_config = contender.fit_with(plan.fit, seed)
+    require_past_warm_up(config, fit_config, len(plan.train))
     also = {"also": list(contender.also)} if contender.also else {}
     return {
         "model": contender.model,
         "settings": to_dict(config),
-        "fit": to_dict(plan.fit_with(seed)),
+        "fit": to_dict(fit_config),
         "labels": contender.labels,
         "scoring": {"samples": plan.samples, "resamples": plan.resamples, **also},
         "data": {"name": plan.train.card.name, "splits": [describe_store(plan.train), describe_store(plan.test)]},
@@ -122,7 +119,7 @@ def run_one(plan: Plan, contender: Contender, seed: int, folder: Path, callbacks
         return
     train = learned_from(plan.train, contender.labels)
     network = build(contender.model, make_config(contender.model, asked["settings"]), rng_for(seed, "weights"))
-    config = plan.fit_with(seed)
+    config = contender.fit_with(plan.fit, seed)
     result = fit(network, train, None, config, device=plan.device, run=folder, callbacks=callbacks)
     scores = _scores(plan, contender, result.network, seed)
     passport = make_passport(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from labutils.data.fused import POOLED
 from labutils.data.store import Store
 from labutils.models.registry import MODELS
+from labutils.training.settings import FitConfig
 from labutils.training.suit import model_config
 
 RATERS = "raters"
@@ -23,6 +24,7 @@ class Contender:
     settings: Mapping[str, Any] = field(default_factory=dict)
     labels: str = RATERS  # or a way of `labutils.data.fused`: learn from the fused mask as the only rater
     also: tuple[str, ...] = ()  # metrics of the answers it draws, besides those of every row
+    fit: Mapping[str, Any] = field(default_factory=dict)  # settings of its training, over those that all share
 
     @property
     def folder(self) -> str:
@@ -33,6 +35,10 @@ class Contender:
     def per_rater(self) -> bool:
         """Whether its model learns the errors of single raters."""
         return bool(getattr(MODELS[self.model].config, "per_rater", False))
+
+    def fit_with(self, shared: FitConfig, seed: int) -> FitConfig:
+        """How it trains: to the last epoch, chosen by nothing."""
+        return replace(shared, **self.fit, seed=seed, keep="last", patience=0)
 
     def knows(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of some settings that its model has."""
@@ -98,8 +104,9 @@ DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils
         name="PHiSeg, reduced",
         model="phiseg",
         settings={"width": 8, "levels": 5, "convs": 2, "latents": (2, 2, 2)},
+        fit={"lr": 3e-3, "epochs": 40},
     ),
-    Contender(name="stochastic segmentation network", model="ssn", settings={"width": 16}),
+    Contender(name="stochastic segmentation network", model="ssn", settings={"width": 16}, fit={"lr": 3e-3}),
 )
 
 

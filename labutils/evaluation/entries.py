@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Training:
     fold: int  # 0-based
     train: Store
     shared: Mapping[str, Any]  # settings of every model that has them
-    fit: FitConfig
+    fit: FitConfig  # of this training
 
     @property
     def folder(self) -> str:
@@ -65,7 +65,7 @@ class Training:
         return {
             "model": self.entrant.contender.model,
             "settings": to_dict(config),
-            "fit": to_dict(replace(self.fit, seed=self.member, keep="last", patience=0)),
+            "fit": to_dict(self.fit),
             "data": {"name": self.train.card.name, "splits": [describe_store(self.train)]},
         }
 
@@ -75,7 +75,14 @@ def trainings(
 ) -> list[Training]:
     """Every training of a leaderboard, those of one entrant one after another."""
     return [
-        Training(entrant=entrant, member=member, fold=number, train=fold.train, shared=shared, fit=fit_config)
+        Training(
+            entrant=entrant,
+            member=member,
+            fold=number,
+            train=fold.train,
+            shared=shared,
+            fit=entrant.contender.fit_with(fit_config, member),
+        )
         for entrant in entrants
         for member in range(entrant.members)
         for number, fold in enumerate(division.folds)
@@ -97,8 +104,7 @@ def train_once(training: Training, out: Path, device: torch.device, callbacks: S
     if (folder / PASSPORT).exists():
         return
     network = build(asked["model"], make_config(asked["model"], asked["settings"]), rng_for(training.member, "weights"))
-    config = replace(training.fit, seed=training.member, keep="last", patience=0)
-    result = fit(network, training.train, None, config, device=device, run=folder, callbacks=callbacks)
+    result = fit(network, training.train, None, training.fit, device=device, run=folder, callbacks=callbacks)
     passport = make_passport(
         config={name: asked[name] for name in ("model", "settings", "fit")},
         data=asked["data"]["splits"],

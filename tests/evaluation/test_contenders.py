@@ -8,6 +8,7 @@ from labutils.core.checks import ConfigError
 from labutils.evaluation.contenders import CONTENDERS, DRAWING, FAULTS, ROWS, Contender
 from labutils.models.original_cm import OriginalCMConfig
 from labutils.models.registry import MODELS
+from labutils.training.settings import FitConfig
 from tests.discs import disc_store
 
 STORE = disc_store(2)
@@ -72,3 +73,10 @@ def test_rows_that_draw_are_networks_whose_answers_differ_beside_one_whose_do_no
     assert not MODELS[first.model].network.stochastic
     assert all(MODELS[row.model].network.stochastic for row in drawing)
     assert {row.model for row in drawing} == {"prob-unet", "hier-prob-unet", "phiseg", "ssn"}
+
+
+def test_a_row_trains_to_the_last_epoch_with_settings_of_its_own_over_those_of_all():
+    own = Contender(name="a", model="unet", fit={"lr": 0.5})
+    shared = FitConfig(epochs=3, lr=0.1, patience=2)
+    assert own.fit_with(shared, 7) == FitConfig(epochs=3, lr=0.5, seed=7, keep="last")
+    assert Contender(name="b", model="unet").fit_with(shared, 7).lr == 0.1
