@@ -9,45 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.hide import HIDE
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "scale", "metrics", "consensus", "geometry", "losses", "models", "data", "training", "evaluation")
 
-# Runs in a child: hides every installed distribution that the light core does not need, then imports what it is given.
-BLOCKER = '''
-import importlib, importlib.metadata as metadata, json, re, sys
-
-def closure(wanted):
-    """The distributions, by normalized name, that these need, whatever markers say; extras only where asked for."""
-    normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
-    seen, queue = set(), [(normal(name), "") for name in wanted]
-    while queue:
-        name, extras = queue.pop()
-        if (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        try:
-            requires = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        for line in requires:
-            base, more = re.match(r"([A-Za-z0-9._-]+)\\s*(?:\\[([^]]*)\\])?", line).groups()
-            gate = re.search(r"extra\\s*==\\s*.([A-Za-z0-9_-]+)", line)
-            if gate is None or gate[1] in extras.split(","):
-                queue.append((normal(base), (more or "").replace(" ", "")))
-    return {name for name, _ in seen}
-
-LIGHT = "torch numpy scipy opencv-python-headless tqdm safetensors lightning-fabric".split()
-kept = closure(LIGHT)
-normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
-hidden = {top for top, owners in metadata.packages_distributions().items()
-          if not kept & {normal(owner) for owner in owners} and top != "labutils" and not top.startswith("_")}
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in hidden:
-            raise ModuleNotFoundError(f"{name} is not in the light core", name=name)
-
-sys.meta_path.insert(0, Blocker())
+# Runs in a child, after what is not in the light core is hidden: imports what it is given.
+REPORT = """
 failures = {}
 for name in json.loads(sys.argv[1]):
     try:
@@ -55,7 +23,7 @@ for name in json.loads(sys.argv[1]):
     except Exception as error:
         failures[name] = f"{type(error).__name__}: {error}"
 print(json.dumps({"failures": failures, "hidden": sorted(hidden)}))
-'''
+"""
 
 
 def modules_of(room: str) -> list[str]:
@@ -77,7 +45,7 @@ def child(*arguments: str) -> str:
 def blocked():
     names = [name for room in ROOMS for name in modules_of(room)]
     planted = ["optuna", "mlflow", "pylidc", "matplotlib", "sklearn", "joblib", "tifffile"]
-    return json.loads(child(BLOCKER, json.dumps(planted + names))), names, planted
+    return json.loads(child(HIDE + REPORT, json.dumps(planted + names))), names, planted
 
 
 def test_light_rooms_import_on_the_light_core(blocked):
