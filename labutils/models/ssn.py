@@ -86,8 +86,20 @@ class SSNTerms(NamedTuple):
     mixture: Tensor  # nats an image, negative logarithm of the mean likelihood of one rater's mask over the draws
 
 
+class Unit(nn.Module):
+    """Turns units into logits: all numbers times one that is learned, 1 at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(()))  # natural logarithm of the logits in a unit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape; what is learned is bounded, smoothly."""
+        return x * torch.exp(LOG_UNIT * torch.tanh(self.gain / LOG_UNIT))
+
+
 class SSN(BodyModel):
-    """The body and three 1x1 heads."""
+    """The body, three 1x1 heads, and the unit in which two of them count."""
 
     stochastic = True
     config: SSNConfig
@@ -96,7 +108,7 @@ class SSN(BodyModel):
         super().__init__(config)
         self.alone = nn.Conv2d(config.width, config.classes, kernel_size=1)
         self.together = nn.Conv2d(config.width, config.classes * config.rank, kernel_size=1)
-        self.gain = nn.Parameter(torch.zeros(()))  # natural logarithm of the logits in one unit of mean and factor
+        self.unit = Unit()
 
     def forward(self, image: Tensor) -> SSNOutput:
         """The distribution of the logits.
@@ -109,9 +121,10 @@ class SSN(BodyModel):
         features = self.features(image)
         log_diagonal = LOG_DIAGONAL * torch.tanh(self.alone(features).float() / LOG_DIAGONAL)
         raw = self.together(features).float().unflatten(1, (self.config.rank, self.config.classes))
-        unit = torch.exp(LOG_UNIT * torch.tanh(self.gain / LOG_UNIT))
-        factor = unit * raw / torch.sqrt(1 + raw.square().sum(dim=1, keepdim=True))
-        return SSNOutput(unit * self.head(features).float(), log_diagonal, factor)
+        spread = raw / torch.sqrt(1 + raw.square().sum(dim=1, keepdim=True))  # below 1 in all columns together
+        both = self.unit(torch.cat([self.head(features).float(), spread.flatten(1, 2)], dim=1))
+        mean, *columns = both.split(self.config.classes, dim=1)
+        return SSNOutput(mean, log_diagonal, torch.stack(columns, dim=1))
 
     def whole(self, image: Tensor) -> SSNOutput:
         """A pass through every stage, for a drawing."""

@@ -61,7 +61,7 @@ def test_the_mean_over_draws_is_inside_the_logarithm():
             head.bias.zero_()
         model.alone.bias.fill_(-1e3)
         model.together.bias[1] = 100.0  # a whole unit
-        model.gain.fill_(10.0)  # of exp(5 tanh 2) logits
+        model.unit.gain.fill_(10.0)  # of exp(5 tanh 2) logits
     full = Batch(IMAGE, torch.ones(2, 1, 6, 5, dtype=torch.uint8), torch.ones(2, 1, dtype=torch.bool))
     assert model.objective(full, 0, rng_for(0, "o")).mixture.item() == pytest.approx(math.log(2), abs=0.1)
 
@@ -78,7 +78,7 @@ def test_certainty_grows_with_the_unit_and_how_often_an_answer_is_drawn_stays():
         expected = 0.5 * math.erfc(-0.3 / (0.8 / math.sqrt(1 + 0.8**2)) / math.sqrt(2))
         certain = []
         for gain in (0.0, 4.0):
-            model.gain.fill_(gain)
+            model.unit.gain.fill_(gain)
             foreground = model.sample(IMAGE[:1], 4000, rng_for(0, "s"))[0, :, 1, 0, 0]
             assert float((foreground > 0.5).float().mean()) == pytest.approx(expected, abs=0.02)
             certain.append(float((foreground - 0.5).abs().mean()))
@@ -95,7 +95,7 @@ def test_one_step_lowers_the_loss_and_any_step_leaves_it_finite():
     assert model.objective(BATCH, 0, rng_for(0, "o")).total < before
     with torch.no_grad():
         model.alone.bias.fill_(1e6)
-        model.gain.fill_(1e6)
+        model.unit.gain.fill_(1e6)
     assert torch.isfinite(model.objective(BATCH, 0, rng_for(0, "o")).total)
     assert torch.isfinite(model.sample(IMAGE, 3, rng_for(0, "s"))).all()
 
