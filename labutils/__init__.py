@@ -18,13 +18,14 @@ __all__ = ["__version__", "load"]
 
 
 def load(name_or_run: str | Path) -> Model:
-    """Give the trained model of a run folder, in evaluation mode, with its card in ``model.card``.
+    """Give a trained model, in evaluation mode, with its card in ``model.card``.
 
     Args:
-        name_or_run: path of a folder written by ``labutils train``.
+        name_or_run: path of a folder written by ``labutils train``, or the name of a model that comes with the package
+            (`labutils.training.trained.shipped`).
     Raises:
         WeightsError: the folder, its configuration or its weights are missing, damaged or of another model.
     """
-    from labutils.training.checkpoint import load_trained
+    from labutils.training.trained import load_trained
 
     return load_trained(name_or_run)

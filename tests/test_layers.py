@@ -118,7 +118,7 @@ def test_a_planted_import_is_caught(room, source, expected):
         ("search", "import optuna, mlflow"),
         ("viz", "import matplotlib"),
         ("training", "import torch\nfrom labutils.models.registry import build"),
-        ("door", "def load():\n    from labutils.training.checkpoint import load_trained"),
+        ("door", "def load():\n    from labutils.training.trained import load_trained"),
     ],
 )
 def test_what_is_allowed_passes(room, source):

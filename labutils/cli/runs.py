@@ -15,7 +15,8 @@ from labutils.core.files import read_json, write_json
 from labutils.data.store import Store
 from labutils.models.base import Model
 from labutils.search.redact import redacted
-from labutils.training.checkpoint import PASSPORT, RUN, load_trained, require_own_weights
+from labutils.training.checkpoint import PASSPORT, RUN, require_own_weights
+from labutils.training.trained import load_trained, run_folder
 
 MEMBERS = "cases.json"  # which cases a run saw: {"trained" or "chosen": {case: patient}}
 
@@ -76,20 +77,24 @@ def write_members(folder: Path, stores: Stores) -> None:
     write_json(folder / MEMBERS, members)
 
 
-def take_run(folder: Path) -> Run:
-    """The network of a run folder with the facts of its training, checked against one another.
+def take_run(run: Path) -> Run:
+    """The network of a run folder, or of one that comes with the package, with the facts of its training.
 
     Raises:
         WeightsError: no run folder, damaged weights, or weights other than those of the folder's passport.
         DataError: ``run.json`` or the passport is damaged.
     """
-    network = load_trained(folder)
-    told = _table(folder / RUN) if (folder / RUN).exists() else {}
-    if (folder / PASSPORT).exists():
-        require_own_weights(folder, network, _table(folder / PASSPORT))
-    data = told.get("data", {})
-    splits = data.get("splits", []) if isinstance(data, dict) else []
-    return Run(network, told.get("fit", {}), splits, _members(folder / MEMBERS))
+    network, folder = load_trained(run), run_folder(run)
+    passport = _table(folder / PASSPORT) if (folder / PASSPORT).exists() else {}
+    if passport:
+        require_own_weights(folder, network, passport)
+    if (folder / RUN).exists():
+        told = _table(folder / RUN)
+        fit, data = told.get("fit", {}), told.get("data", {})
+        splits = data.get("splits", []) if isinstance(data, dict) else []
+    else:  # as in one that comes with the package
+        fit, splits = passport.get("config", {}).get("fit", {}), passport.get("data", [])
+    return Run(network, fit, splits, _members(folder / MEMBERS))
 
 
 def _members(path: Path) -> dict[str, dict[str, str]]:

@@ -33,12 +33,13 @@ from labutils.models.base import Model
 from labutils.models.registry import MODELS, build
 from labutils.search.redact import redacted
 from labutils.training.callbacks import Curves, Pictures, ProgressBar
-from labutils.training.checkpoint import PASSPORT, RUN, WEIGHTS, load_trained, require_own_weights, same_run
+from labutils.training.checkpoint import PASSPORT, RUN, WEIGHTS, require_own_weights, same_run
 from labutils.training.estimate import estimate
 from labutils.training.fit import Callback, FitResult, fit
 from labutils.training.settings import FitConfig
 from labutils.training.suit import fit_config, model_config, require_past_warm_up
 from labutils.training.tensors import content_hash
+from labutils.training.trained import load_trained
 from labutils.training.validation import require_goal, validation_scores
 
 if TYPE_CHECKING:

@@ -24,11 +24,12 @@ from labutils.evaluation.scores import METRICS, metrics_for
 from labutils.models.base import Model
 from labutils.models.registry import build, make_config
 from labutils.models.samplers import Ensemble
-from labutils.training.checkpoint import PASSPORT, RUN, load_trained, require_own_weights, same_run
+from labutils.training.checkpoint import PASSPORT, RUN, require_own_weights, same_run
 from labutils.training.fit import Callback, fit
 from labutils.training.settings import FitConfig
 from labutils.training.suit import require_fits, require_past_warm_up
 from labutils.training.tensors import content_hash
+from labutils.training.trained import load_trained
 
 
 @dataclass(frozen=True, kw_only=True)

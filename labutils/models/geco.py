@@ -16,14 +16,20 @@ from torch.nn import functional
 
 
 class Multiplier(nn.Module):
-    """Lambda, 1 at first, and the moving average of what is constrained; both are saved with the weights."""
+    """Lambda and the moving average of what is constrained; both are saved with the weights.
+
+    Args:
+        decay: of the moving average.
+        rate: of lambda's gradient.
+        start: lambda at first.
+    """
 
     average: Tensor  # float32 (), 0 or more; -1 before the first step
 
-    def __init__(self, decay: float, rate: float) -> None:
+    def __init__(self, decay: float, rate: float, start: float = 1.0) -> None:
         super().__init__()
         self.decay, self.rate = decay, rate
-        self.w = nn.Parameter(torch.tensor(math.log(math.e - 1)))
+        self.w = nn.Parameter(torch.tensor(math.log(math.expm1(math.sqrt(start)))))
         self.register_buffer("average", torch.tensor(-1.0))
 
     def smoothed(self, loss: Tensor) -> Tensor:

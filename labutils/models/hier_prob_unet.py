@@ -62,6 +62,7 @@ class HierProbUNetConfig:
     kappa: float = 0.05  # target of the loss, nats a hard pixel
     decay: float = 0.99  # of the moving average
     rate: float = 0.01  # of the multiplier's gradient
+    start: float = 1.0  # the multiplier at first; less than 1 for a short training, so that the prior keeps up
 
     def __post_init__(self) -> None:
         for name in ("channels", "width", "blocks", "convs"):
@@ -75,7 +76,8 @@ class HierProbUNetConfig:
         require(self.kappa >= 0, f"kappa is {self.kappa}; wanted 0 or more", ConfigError)
         require(0 < self.hard <= 1, f"hard is {self.hard}; wanted a share above 0, at most 1", ConfigError)
         require(0 <= self.decay < 1, f"decay is {self.decay}; wanted a share in [0, 1)", ConfigError)
-        require(self.rate > 0, f"rate is {self.rate}; wanted above 0", ConfigError)
+        for name in ("rate", "start"):
+            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; wanted above 0", ConfigError)
 
     @staticmethod
     def levels_for(height: int, width: int) -> int:
@@ -122,7 +124,7 @@ class HierProbUNet(ScalesModel):
         rest = config.widths[: config.levels - len(config.latents)][::-1]  # of the levels that are left, coarse to fine
         self.up = nn.ModuleList(ResidualLevel(coarse + fine, fine, **sizes) for coarse, fine in pairwise(rest))
         self.head = OrthogonalConv(config.width, config.classes, kernel_size=1)
-        self.multiplier = Multiplier(config.decay, config.rate)
+        self.multiplier = Multiplier(config.decay, config.rate, config.start)
 
     @property
     def idle(self) -> tuple[str, ...]:

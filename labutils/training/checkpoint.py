@@ -136,14 +136,6 @@ def load_weights(path: Path) -> Model:
     return network.eval()
 
 
-def load_trained(name_or_run: str | Path) -> Model:
-    """The best network of a run folder (see `labutils.load`)."""
-    folder = Path(name_or_run)
-    if not folder.is_dir():
-        raise WeightsError(f"{folder} is not a run folder; wanted one that labutils train wrote")
-    return load_weights(folder / WEIGHTS)
-
-
 def require_own_weights(folder: Path, network: Model, passport: Mapping[str, Any]) -> None:
     """Refuse weights that are not those of the passport beside them.
 

@@ -30,9 +30,9 @@ from labutils.evaluation.passport import check_passport
 from labutils.metrics.disagreement import rater_diversity
 from labutils.models.registry import build
 from labutils.models.samplers import rules_for
-from labutils.training.checkpoint import load_trained
 from labutils.training.fit import Callback
 from labutils.training.settings import FitConfig
+from labutils.training.trained import load_trained
 from tests.discs import disc_store
 
 UNET = Contender(name="U-Net", model="unet", settings={"target": "soft"})

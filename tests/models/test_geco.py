@@ -10,6 +10,7 @@ from labutils.models.geco import Multiplier
 
 def test_lambda_begins_at_one():
     assert Multiplier(0.99, 0.01).value().item() == pytest.approx(1.0)
+    assert Multiplier(0.99, 0.01, start=0.05).value().item() == pytest.approx(0.05)
 
 
 def test_the_average_begins_with_the_first_loss_and_moves_by_a_hundredth():
