@@ -128,37 +128,41 @@ class Entrant:
         return f"{self.contender.name}, ensemble of {self.members}"
 
 
-def _entrants(body: Mapping[str, Any], **settings: Mapping[str, Any]) -> tuple[Entrant, ...]:
-    """The networks of a leaderboard; `body` is shared by the U-Nets and the network whose logits are normal."""
+def _entrants(
+    body: Mapping[str, Any], fits: Mapping[str, Mapping[str, Any]], **settings: Mapping[str, Any]
+) -> tuple[Entrant, ...]:
+    """The networks of a leaderboard.
+
+    `body` is shared by the U-Nets and the network whose logits are normal; `fits` are trainings of their own, by model.
+    """
     soft = {"target": "soft", **body}
+
+    def drawing(name: str, model: str, settings: Mapping[str, Any]) -> Entrant:
+        return Entrant(contender=Contender(name=name, model=model, settings=settings, fit=fits.get(model, {})))
+
     one_map = ("model", "random-threshold", "independent-pixels", "symmetries")
-    drawing = {
-        "probabilistic U-Net": "prob-unet",
-        "hierarchical probabilistic U-Net": "hier-prob-unet",
-        "PHiSeg": "phiseg",
-    }
     return (
         Entrant(contender=Contender(name="U-Net", model="unet", settings=soft), rules=one_map, members=4),
         Entrant(
             contender=Contender(name="U-Net with dropout", model="unet", settings={**soft, "dropout": 0.3}),
             rules=("model", "dropout"),
         ),
-        *(
-            Entrant(contender=Contender(name=name, model=model, settings=settings.get(model.replace("-", "_"), {})))
-            for name, model in drawing.items()
-        ),
-        Entrant(contender=Contender(name="stochastic segmentation network", model="ssn", settings=body)),
+        drawing("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
+        drawing("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
+        drawing("PHiSeg", "phiseg", settings.get("phiseg", {})),
+        drawing("stochastic segmentation network", "ssn", body),
     )
 
 
 ENTRANTS = {  # reduced: a training on a processor takes minutes
     "reduced": _entrants(
         {"width": 16, "levels": 4},
+        {"hier-prob-unet": {"epochs": 80}},
         prob_unet={"width": 16, "levels": 4, "convs": 2},
-        hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2},
+        hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2, "start": 0.1},
         phiseg={"width": 8, "levels": 6, "convs": 2, "latents": (2, 2, 2, 2)},
     ),
-    "published": _entrants({"width": 32, "levels": 5}),
+    "published": _entrants({"width": 32, "levels": 5}, {}),
 }
 # what a comparison can be of; all rows are compared with the first
 ROWS = {"models": CONTENDERS, "faults": FAULTS, "drawing": DRAWING}
