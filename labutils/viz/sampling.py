@@ -5,7 +5,7 @@ Arrays in (numpy, or tensors on the CPU), a figure out; images and masks as in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labutils.core.checks import require
+from labutils.core.checks import require, require_shape, require_unit_range
 from labutils.core.types import Case
 from labutils.viz.outlines import draw_raters, mark_handles, outline, rater_marks
 from labutils.viz.panels import corner_label, show_image
@@ -84,6 +84,34 @@ def drawn_rows(rows: Sequence[Drawn]) -> Figure:
     return figure
 
 
+def sample_sheets(sheets: Mapping[str, np.ndarray], *, columns: int = 4) -> Figure:
+    """Each sampler's samples as one sheet of small maps, and under it their standard deviation.
+
+    Args:
+        sheets: by name, float (S, H, W) in [0, 1], probabilities of the foreground; the colors run from 0 to 1, those
+            of the standard deviation from 0 to the largest that can be, in every sheet.
+        columns: of small maps in a sheet.
+    Raises:
+        InputError: there is no sheet, one is empty, or a value is outside [0, 1].
+    """
+    require(len(sheets) > 0, "sheets is empty; wanted at least one")
+    figure, axes = new_figure(2, len(sheets), panel=(min(2.3, 7 / len(sheets)), 2.2))
+    for (above, below), (name, samples) in zip(axes.T, sheets.items(), strict=True):
+        samples = np.asarray(samples, dtype=np.float64)
+        sizes = require_shape(name, samples, "SHW")
+        require(0 not in sizes.values(), f"{name} has shape {samples.shape}; wanted one sample or more")
+        require_unit_range(name, samples)
+        many = above.imshow(_sheet(samples, columns), cmap=AGREEMENT_MAP, vmin=0, vmax=1, interpolation="nearest")
+        spread = below.imshow(samples.std(0), cmap=DOUBT_MAP, vmin=0, vmax=MOST_SPREAD, interpolation="nearest")
+        above.set_title(name)
+        image_axes(above)
+        image_axes(below)
+    for line, picture, label in zip(axes, (many, spread), ("p(foreground)", "standard deviation"), strict=True):
+        bar = figure.colorbar(picture, ax=list(line), label=label, location="right", shrink=0.8)
+        bar.outline.set_visible(False)
+    return figure
+
+
 def map_colors(name: str) -> np.ndarray:
     """The 256 colors of a map of values: uint8 (256, 3), lowest first."""
     return np.rint(255 * matplotlib.colormaps[name](np.arange(256))[:, :3]).astype(np.uint8)
@@ -96,3 +124,16 @@ def _draw_sample(ax: Axes, row: Drawn, sample: int, *, with_raters: bool) -> Non
         rater_marks(ax, row.case.masks, row.case.present)
     outline(ax, row.samples[sample] > 0.5, MODEL_COLOR, width=0.9)
     corner_label(ax, f"sample {sample + 1}")
+
+
+def _sheet(samples: np.ndarray, columns: int) -> np.ndarray:
+    """Maps (S, H, W) row by row on one, with a gap of blank pixels between them."""
+    count, height, width = samples.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    gap = max(1, width // 16)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
+    for at, sample in enumerate(samples):
+        top, left = (height + gap) * (at // columns), (width + gap) * (at % columns)
+        sheet[top : top + height, left : left + width] = sample
+    return sheet

@@ -3,7 +3,7 @@ import pytest
 
 from labutils.core.checks import InputError
 from labutils.core.types import Case
-from labutils.viz.sampling import Drawn, drawn_rows, map_colors
+from labutils.viz.sampling import Drawn, drawn_rows, map_colors, sample_sheets
 
 SIZE = 16
 
@@ -59,3 +59,30 @@ def test_a_map_has_256_colors_from_dark_to_bright():
     assert (colors.shape, colors.dtype) == ((256, 3), np.uint8)
     assert colors[0].tolist() == [68, 1, 84]
     assert colors[-1].astype(int).sum() > colors[0].astype(int).sum()
+
+
+def test_a_sheet_has_each_sample_at_its_place_over_their_standard_deviation():
+    samples = squares(2, 3, 4, 5, 6)
+    above, below = sample_sheets({"one": samples}, columns=3).axes[:2]
+    sheet, spread = (np.asarray(ax.images[0].get_array().filled(np.nan)) for ax in (above, below))
+    assert sheet.shape == (2 * SIZE + 1, 3 * SIZE + 2)
+    for at in range(5):
+        top, left = (SIZE + 1) * (at // 3), (SIZE + 1) * (at % 3)
+        assert np.array_equal(sheet[top : top + SIZE, left : left + SIZE], samples[at])
+    assert np.isnan(sheet[SIZE]).all()
+    assert np.isnan(sheet[SIZE + 1 :, 2 * SIZE + 2 :]).all()
+    assert spread == pytest.approx(samples.std(0))
+    assert below.images[0].get_clim() == (0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("sheets", "says"),
+    [
+        ({}, "sheets is empty"),
+        ({"one": np.zeros((0, 4, 4))}, r"one has shape \(0, 4, 4\)"),
+        ({"one": np.full((1, 4, 4), 1.5)}, "one"),
+    ],
+)
+def test_a_sheet_without_samples_or_beyond_chances_is_refused(sheets, says):
+    with pytest.raises(InputError, match=says):
+        sample_sheets(sheets)
