@@ -17,6 +17,7 @@ from labutils.core.files import only_one, write_json
 from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.data import catalog
+from labutils.data.crop import middle
 from labutils.data.splits import assert_disjoint
 from labutils.data.store import Store
 from labutils.evaluation.compare import SCORES, Plan, describe_training, make_comparison, run_one
@@ -62,6 +63,7 @@ def compare(
     require(split != "train", "--split is 'train', which is learned from; wanted a split to score", ConfigError)
     train, test = (catalog.load(data, name, root=root, limit=limit) for name in ("train", split))
     assert_disjoint({"train": train, split: test})
+    test = middle(test, config.crop_px)
     plan = Plan(train=train, test=test, shared=settings["model"], fit=config, seeds=range(seeds), device=where)
     chosen, left_out = chosen_contenders(ROWS[rows], only, train)
     require_shared(plan.shared, chosen)

@@ -15,6 +15,7 @@ from labutils.core.files import atomic_write, write_json
 from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.data import catalog
+from labutils.data.crop import middle
 from labutils.data.store import Store
 from labutils.evaluation.draws import Draw, from_model
 from labutils.evaluation.evaluate import Evaluation, as_json, evaluate, predictions
@@ -50,15 +51,21 @@ def evaluate_run(request: Request, *, root: Path | None, device: str | None, lim
     require_writable(request.json_file.parent, "folder of --json")
     run = take_run(request.run)
     network = run.network
-    store = _store(request, run, root, limit)
+    whole = _store(request, run, root, limit)
+    store = middle(whole, run.crop_px)
     require_fits(network.config, store)
     require_choice(f"sampler of {network.card['model']}", request.sampler, rules_for(network))
     maps = request.predictions or (None if store.labeled else _beside(request.json_file))
     if maps is not None:
+        require(
+            store is whole, f"{request.run} learned from {_windows(run)}; wanted no maps of larger images", ConfigError
+        )
         require_writable(maps, "folder of --predictions")
         _require_file_names(store)
     draw = from_model(network, where, request.sampler)
     typer.echo(f"{request.run} on {counted(store)}, {quantity(request.samples, 'sample')} a case")
+    if store is not whole:
+        typer.echo(f"note: it learned from {_windows(run)}, so the middle of each case is scored")
     passport = _passport(request, run, store, where)
     if store.labeled:
         scores = _score(draw, store, request)
@@ -125,6 +132,10 @@ def _join(request: Request, store: Store, maps: Path) -> list[Path]:
     """Put the maps of planes back into volumes, for a dataset whose cases are planes."""
     join = catalog.dataset(request.data).join_maps
     return [] if join is None else join(maps, store.cases)
+
+
+def _windows(run: Run) -> str:
+    return f"windows of {run.crop_px} x {run.crop_px} pixels"
 
 
 def _beside(json_file: Path) -> Path:

@@ -22,6 +22,7 @@ from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.data import catalog
+from labutils.data.crop import middle
 from labutils.data.folds import Division, by_patient, by_split
 from labutils.evaluation.contenders import ENTRANTS, Entrant
 from labutils.evaluation.entries import Training, entrant_rows, reference_rows, train_once, trainings
@@ -96,7 +97,7 @@ def leaderboard(
     require_shared(settings["model"], [entrant.contender for entrant in entrants])
     unknown = [name for name in request.metrics if name not in METRICS]
     require(not unknown, f"--metric is {unknown[:1]}; known are {', '.join(METRICS)}", ConfigError)
-    division = _division(request, root, limit)
+    division = _division(request, root, limit, config.crop_px)
     wanted = trainings(entrants, division, settings["model"], config)
     for training in wanted:
         require_own_folder(request.out / training.folder, "run folder", RUN)
@@ -131,8 +132,8 @@ def _entrants(request: Request) -> list[Entrant]:
     return [entrant for entrant in known if not request.only or entrant.contender.name in request.only]
 
 
-def _division(request: Request, root: Path | None, limit: int | None) -> Division:
-    """What is learned from and scored.
+def _division(request: Request, root: Path | None, limit: int | None, crop_px: int) -> Division:
+    """What is learned from, whole, and scored, the middle where windows are learned from.
 
     Raises:
         ConfigError: not one of a split and folds was asked for.
@@ -144,7 +145,8 @@ def _division(request: Request, root: Path | None, limit: int | None) -> Divisio
     stores = [catalog.load(request.data, name, root=root, limit=limit) for name in names]
     for store in stores:
         require(store.labeled, f"{store.card.name}/{store.split} has no masks", DataError)
-    return by_patient(stores, request.folds) if request.folds else by_split(*stores)
+    division = by_patient(stores, request.folds) if request.folds else by_split(*stores)
+    return division._replace(store=middle(division.store, crop_px))
 
 
 def _train(wanted: Sequence[Training], out: Path, device: torch.device, deadline: Deadline) -> None:
@@ -164,7 +166,7 @@ def _rows(
     scoring: Scoring,
     device: torch.device,
 ) -> Iterator[Row]:
-    yield from reference_rows(division, scoring)
+    yield from reference_rows(division, scoring, wanted[0].fit.crop_px)
     for entrant in entrants:
         yield from entrant_rows(entrant, wanted, division, out, scoring, device)
 

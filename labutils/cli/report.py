@@ -15,6 +15,7 @@ from labutils.core.checks import ConfigError, require
 from labutils.core.runtime import pick_device
 from labutils.core.words import quantity
 from labutils.data import catalog
+from labutils.data.crop import middle
 from labutils.data.store import Store
 from labutils.evaluation import draws
 from labutils.evaluation.leaderboard import Row, as_markdown, make_table, write_table
@@ -48,7 +49,7 @@ def report(request: Request, *, root: Path | None, device: str | None, limit: in
     require(request.out.suffix == ".json", f"--out is {request.out}; wanted a .json file", ConfigError)
     require_writable(request.out.parent, "folder of --out")
     runs = _take(request.runs)
-    store, train = _stores(request, runs, root, limit)
+    store, train = (middle(one, _crop_px(runs)) for one in _stores(request, runs, root, limit))
     for run in runs.values():
         require_fits(run.network.config, store)
     typer.echo(f"{quantity(len(runs), 'run')} on {counted(store)}, {quantity(request.samples, 'sample')} a case")
@@ -74,6 +75,14 @@ def _take(texts: Sequence[str]) -> dict[str, Run]:
         require(name not in runs, f"two runs are called {name!r}; wanted a name of its own for each --run", ConfigError)
         runs[name] = take_run(folder)
     return runs
+
+
+def _crop_px(runs: Mapping[str, Run]) -> int:
+    """The side of the windows that all runs learned from; 0 for whole images."""
+    sides = {run.crop_px for run in runs.values()}
+    told = ", ".join(f"{name}: {run.crop_px}" for name, run in runs.items())
+    require(len(sides) == 1, f"fit.crop_px of the runs differs ({told}); wanted runs that see the same", ConfigError)
+    return sides.pop()
 
 
 def _stores(request: Request, runs: Mapping[str, Run], root: Path | None, limit: int | None) -> tuple[Store, Store]:

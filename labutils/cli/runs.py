@@ -53,6 +53,11 @@ class Run(NamedTuple):
     splits: Sequence[Mapping[str, Any]]  # what it was trained and chosen on, as in a passport
     members: Mapping[str, Mapping[str, str]]  # of "trained" and "chosen", the patient of each case; {}: not known
 
+    @property
+    def crop_px(self) -> int:
+        """Side of the windows that it learned from; 0 where it learned from whole images."""
+        return int(self.fit.get("crop_px", 0))
+
     def notes(self, store: Store) -> list[str]:
         """What to know of a store before believing this run's scores on it."""
         if not self.members:

@@ -46,7 +46,7 @@ def search(
     where, config = pick_device(device), fit_config(model, settings["fit"])
     asked = from_dict(SearchConfig, settings["search"], "search")
     require_own_folder(out, "study folder", STUDY)
-    stores = training_stores(data, root, limit)
+    stores = training_stores(data, root, limit, config.crop_px)
     plan = Plan(
         train=stores.train,
         validate=stores.validate,

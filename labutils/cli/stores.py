@@ -10,6 +10,7 @@ from typing import NamedTuple
 from labutils.core.checks import ConfigError, DataError, require
 from labutils.core.words import quantity
 from labutils.data import catalog
+from labutils.data.crop import middle
 from labutils.data.splits import assert_disjoint, cross_validation
 from labutils.data.store import Store
 
@@ -25,7 +26,7 @@ class Stores(NamedTuple):
     validate: Store
 
 
-def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
+def training_stores(name: str, root: Path | None, limit: int | None, crop_px: int = 0) -> Stores:
     """The splits "train" and "validate" of a dataset.
 
     Where "validate" has no files, or no masks, a fifth of the patients of "train" is held out in its place, the same
@@ -35,8 +36,10 @@ def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
         name: of the dataset, or the path of somebody's own folder.
         root: its folder or the folder's parent, as for `labutils.data.catalog.load`.
         limit: the most cases of each split.
+        crop_px: side of the windows to learn from; those to choose on are cut to the middle. 0: whole images.
     Raises:
         ConfigError: no such dataset.
+        InputError: windows do not fit in the images.
         DataError: files are missing or damaged, the training cases have no masks, a patient is in both splits, or
             there is one patient only and nobody to hold out.
     """
@@ -46,8 +49,9 @@ def training_stores(name: str, root: Path | None, limit: int | None) -> Stores:
         validate = catalog.load(name, "validate", root=root, limit=limit)
         if validate.labeled:
             assert_disjoint({"train": train, "validate": validate})
-            return Stores(train, validate)
-    return hold_out(train)
+            return Stores(train, middle(validate, crop_px))
+    kept, held = hold_out(train)
+    return Stores(kept, middle(held, crop_px))
 
 
 def hold_out(store: Store) -> Stores:

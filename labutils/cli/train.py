@@ -26,6 +26,7 @@ from labutils.core.config import to_dict
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device, rng_for
 from labutils.core.words import quantity
+from labutils.data.crop import middle
 from labutils.data.loading import steps_per_epoch
 from labutils.evaluation.passport import describe_store, make_passport, package_versions
 from labutils.evaluation.scores import epoch_ids
@@ -69,8 +70,9 @@ def train(
     require_choice("model", model, tuple(MODELS))
     where, config = pick_device(device), fit_config(model, settings["fit"])
     require_own_folder(out, "run folder", RUN)
-    stores = training_stores(data, root, limit)
-    network = build(model, model_config(model, settings["model"], stores.train), rng_for(config.seed, "weights"))
+    stores = training_stores(data, root, limit, config.crop_px)
+    settled = model_config(model, settings["model"], stores.train, config.crop_px)
+    network = build(model, settled, rng_for(config.seed, "weights"))
     require_goal(network, stores.validate, config, where)
     require_past_warm_up(network.config, config, len(stores.train))
     notes = [*rater_notes(stores.train), *truth_notes(network.config, stores.train)]
@@ -122,7 +124,7 @@ def _fit(
 
 def cost(network: Model, stores: Stores, config: FitConfig, device: torch.device) -> str:
     """What the training will take, as a sentence; one step and the scoring of one batch are measured."""
-    batch = stores.train.batch(range(min(config.batch_size, len(stores.train)))).to(device)
+    batch = middle(stores.train, config.crop_px).batch(range(min(config.batch_size, len(stores.train)))).to(device)
     steps = config.epochs * steps_per_epoch(len(stores.train), config.batch_size)
     states = {"adamw": 2, "sgd": 1}[config.optimizer]
     learning = estimate(network.to(device), batch, steps, states)

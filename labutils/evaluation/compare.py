@@ -85,9 +85,9 @@ def describe_training(plan: Plan, contender: Contender, seed: int) -> dict[str, 
         ConfigError: a setting that its model does not have, or out of its range, or training ends in the warm-up.
         InputError: the model does not suit the data.
     """
-    config = contender.config(plan.shared, plan.train)
-    require_fits(config, plan.test)
     fit_config = contender.fit_with(plan.fit, seed)
+    config = contender.config(plan.shared, plan.train, fit_config.crop_px)
+    require_fits(config, plan.test)
     require_past_warm_up(config, fit_config, len(plan.train))
     also = {"also": list(contender.also)} if contender.also else {}
     return {

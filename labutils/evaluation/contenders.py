@@ -51,13 +51,15 @@ class Contender:
             return f"it follows single raters, and those of {store.card.name!r} are exchangeable"
         return ""
 
-    def config(self, shared: Mapping[str, Any], store: Store) -> Any:
+    def config(self, shared: Mapping[str, Any], store: Store, crop_px: int = 0) -> Any:
         """The configuration of its model for a store: settings shared by all contenders, and over them its own.
+
+        Of windows of the store's cases, where `crop_px` is their side.
 
         Raises:
             ConfigError, InputError: as `labutils.training.suit.model_config`.
         """
-        return model_config(self.model, {**self.knows(shared), **self.settings}, store)
+        return model_config(self.model, {**self.knows(shared), **self.settings}, store, crop_px)
 
 
 PUBLISHED = {"coupled": True, "clean": "none", "likelihood": "marginal", "trace": 0.02}  # .01 of the sum of 2 classes

@@ -13,6 +13,7 @@ import torch
 from labutils.core.config import to_dict
 from labutils.core.files import read_json, write_json
 from labutils.core.runtime import rng_for
+from labutils.data.crop import middle
 from labutils.data.folds import Division
 from labutils.data.store import Store
 from labutils.evaluation.contenders import Entrant
@@ -27,7 +28,7 @@ from labutils.models.samplers import Ensemble
 from labutils.training.checkpoint import PASSPORT, RUN, require_own_weights, same_run
 from labutils.training.fit import Callback, fit
 from labutils.training.settings import FitConfig
-from labutils.training.suit import require_fits, require_past_warm_up
+from labutils.training.suit import require_past_warm_up
 from labutils.training.tensors import content_hash
 from labutils.training.trained import load_trained
 
@@ -60,8 +61,7 @@ class Training:
             ConfigError: a setting that its model does not have, or out of its range, or training ends in the warm-up.
             InputError: the model does not suit the data.
         """
-        config = self.entrant.contender.config(self.shared, self.train)
-        require_fits(config, self.train)
+        config = self.entrant.contender.config(self.shared, self.train, self.fit.crop_px)
         require_past_warm_up(config, self.fit, len(self.train))
         return {
             "model": self.entrant.contender.model,
@@ -130,9 +130,9 @@ def trained(training: Training, out: Path) -> tuple[Model, dict[str, Any]]:
     return network, passport
 
 
-def reference_rows(division: Division, scoring: Scoring) -> Iterator[Row]:
-    """The rows without a network; the mean training mask is that of each fold."""
-    of_folds = [references(fold.train) for fold in division.folds]
+def reference_rows(division: Division, scoring: Scoring, crop_px: int = 0) -> Iterator[Row]:
+    """The rows without a network; the mean training mask is that of each fold, of the middle where it is scored."""
+    of_folds = [references(middle(fold.train, crop_px)) for fold in division.folds]
     passport = _passport({"reference": True}, division, scoring, torch.device("cpu"), None)
     for same in zip(*of_folds, strict=True):
         yield Row(name=same[0].name, kind=same[0].kind, draw=[one.draw for one in same], passport=passport)

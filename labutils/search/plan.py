@@ -53,7 +53,7 @@ class Plan:
         device: torch.device,
     ) -> None:
         self.train, self.validate, self.model, self.config, self.device = train, validate, model, config, device
-        self.base = {"model": to_dict(model_config(model, settings, train)), "fit": to_dict(config)}
+        self.base = {"model": to_dict(model_config(model, settings, train, config.crop_px)), "fit": to_dict(config)}
         space = search.space
         if space == Space():
             steps = config.epochs * steps_per_epoch(len(train), config.batch_size)

@@ -21,6 +21,7 @@ from torch import Tensor
 from labutils.core.checks import InputError, NumericsError, require
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
+from labutils.data.crop import cut, draw_corners, middle
 from labutils.data.loading import epoch_batches, steps_per_epoch
 from labutils.data.store import Store
 from labutils.data.warp import apply_warps, draw_warps
@@ -107,16 +108,17 @@ def fit(
         network: a model of `labutils.models`; it is trained in place.
         train: cases to learn from.
         validate: cases that are scored after each epoch and, with ``config.keep`` "best", choose the epoch by
-            ``config.goal``; None: the last epoch is taken.
+            ``config.goal``; None: the last epoch is taken. With ``config.crop_px``, their middle is.
         config: how to train.
         device: where to compute.
         run: folder for checkpoint and best weights; None: nothing is written.
         callbacks: called at each step and epoch.
     Raises:
-        InputError: the training cases have no masks, or the goal is not among the scores.
+        InputError: the training cases have no masks, windows do not fit in them, or the goal is not among the scores.
         NumericsError: a loss term or the gradient is not finite; the message names the term and the step.
     """
     require(train.labeled, f"{train.card.name}/{train.split} has no masks to learn from", InputError)
+    validate = None if validate is None else middle(validate, config.crop_px)
     fabric = fabric_for(config, device)
     optimizer = make_optimizer(config, network.parameters())
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -194,6 +196,9 @@ class _Loop:
         seed, progress = self.config.seed, self.progress
         if self.config.warp.moves:
             batch = apply_warps(batch, draw_warps(len(batch.image), self.config.warp, rng_for(seed, "warps", overall)))
+        if side := self.config.crop_px:
+            size = (batch.image.shape[-2], batch.image.shape[-1])
+            batch = cut(batch, draw_corners(len(batch.image), size, side, rng_for(seed, "windows", overall)), side)
         # on one device Fabric calls a marked method as it is, without the precision that it gives `forward`
         with self.fabric.autocast(), layer_noise(self.fabric.device, seed, "layers", overall):
             terms = self.module.objective(batch, overall, rng_for(seed, "objective", overall))

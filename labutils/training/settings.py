@@ -32,6 +32,7 @@ class FitConfig:
     clip_norm: float = 10.0  # largest norm of the whole gradient
     augment: bool = True  # by the symmetries of the square
     warp: WarpConfig = field(default_factory=WarpConfig)  # and by moving pixels, each case anew in each step
+    crop_px: int = 0  # side of a window at a random place of each case in each step; 0: whole images
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     keep: Literal["best", "last"] = "best"  # whose weights: the epoch best by the goal, or the last one
     patience: int = 0  # epochs without a better goal before stopping; 0: never stop early
@@ -44,7 +45,7 @@ class FitConfig:
             require(getattr(self, name) >= 1, f"fit.{name} is {getattr(self, name)}; wanted 1 or more", ConfigError)
         for name in ("lr", "clip_norm"):
             require(getattr(self, name) > 0, f"fit.{name} is {getattr(self, name)}; wanted more than 0", ConfigError)
-        for name in ("momentum", "weight_decay", "patience"):
+        for name in ("momentum", "weight_decay", "patience", "crop_px"):
             require(getattr(self, name) >= 0, f"fit.{name} is {getattr(self, name)}; wanted 0 or more", ConfigError)
         require(not self.patience or self.keep == "best", "fit.patience needs fit.keep = best", ConfigError)
         good = self.goal.metric != SET_GOAL or self.goal.direction == "minimize"

@@ -11,6 +11,7 @@ from labutils.core.config import from_dict, to_dict
 from labutils.core.types import Goal
 from labutils.core.words import quantity
 from labutils.data.cards import require_identified
+from labutils.data.crop import middle
 from labutils.data.loading import steps_per_epoch
 from labutils.data.store import Store
 from labutils.models.registry import MODELS, make_config
@@ -37,18 +38,24 @@ def fit_config(model: str, settings: Mapping[str, Any]) -> FitConfig:
     return from_dict(FitConfig, {"goal": to_dict(default_goal(model)), **settings}, "fit")
 
 
-def model_config(name: str, settings: Mapping[str, Any], store: Store) -> Any:
+def model_config(name: str, settings: Mapping[str, Any], store: Store, crop_px: int = 0) -> Any:
     """The configuration of a model for this data: what its settings share with the data follows them unless set.
 
     These are channels, classes, identified raters, the size of images for a network that is built for one, and the
     number of levels for one that brings an image down to a pixel.
 
+    Args:
+        name: of the model.
+        settings: of the model.
+        store: the data.
+        crop_px: side of the windows that it sees of them; 0: whole images.
     Raises:
         ConfigError: no such model or setting.
         InputError: channels, classes, raters or size were set to what the data do not have, or the model follows single
             raters, by its kind or as set, and those of the data are exchangeable.
     """
     require_choice("model", name, tuple(MODELS))
+    store = middle(store, crop_px)
     fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
     raters = store.masks.shape[1] if store.card.identified else 0
     if getattr(MODELS[name].config, "per_rater", False) or settings.get("raters"):

@@ -15,6 +15,7 @@ import torch
 from labutils.core.checks import InputError, NumericsError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Goal
+from labutils.data.crop import middle
 from labutils.data.warp import WarpConfig
 from labutils.models.registry import build, make_config
 from labutils.models.unet import UNet, UNetTerms
@@ -149,6 +150,19 @@ def test_cases_are_warped_anew_in_every_step_and_only_while_training():
     assert first != pytest.approx(second, rel=1e-6)
     plain = disc_store(6, split="validate").batch(range(6)).image
     assert any(torch.equal(x, plain) for training, x in seen if not training)
+
+
+def test_windows_lie_anew_in_every_step_and_the_middle_is_scored():
+    network, seen = make(), []
+    network.down[0].register_forward_pre_hook(lambda module, inputs: seen.append((module.training, inputs[0].clone())))
+    result = train(network=network, epochs=2, batch_size=20, augment=False, crop_px=12)
+    first, second = (sorted(image.sum().item() for image in x) for training, x in seen if training)
+    assert first != pytest.approx(second, rel=1e-6)
+    assert {tuple(x.shape[-2:]) for _, x in seen} == {(12, 12)}
+    inside = middle(disc_store(6, split="validate"), 12).batch(range(6)).image
+    assert any(torch.equal(x, inside) for training, x in seen if not training)
+    again = train(epochs=2, batch_size=20, augment=False, crop_px=12)
+    assert weights_hash(again) == weights_hash(result)
 
 
 def test_an_interrupted_run_that_warps_goes_on_to_the_same_bits(tmp_path):

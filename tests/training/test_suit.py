@@ -74,6 +74,7 @@ def test_a_network_built_for_one_size_of_image_takes_it_from_the_data():
 def test_a_network_that_brings_images_down_to_a_pixel_takes_its_levels_from_them():
     assert model_config("hier-prob-unet", {}, disc_store(2)).levels == 5
     assert model_config("hier-prob-unet", {"levels": 6}, disc_store(2)).levels == 6
+    assert model_config("hier-prob-unet", {"latents": [1]}, disc_store(2), crop_px=8).levels == 4
     sizes = {(64, 64): 7, (128, 128): 8, (180, 256): 9, (28, 28): 6, (1, 1): 2}
     assert {size: HierProbUNetConfig.levels_for(*size) for size in sizes} == sizes
 
