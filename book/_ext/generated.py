@@ -1,7 +1,7 @@
 """Parts of pages that are worked out when the book is built, so that nobody types them and they cannot grow old.
 
-``{commands}`` the command line, ``{data-table}`` and ``{data-cards}`` the datasets, ``{citation}`` the BibTeX entry of
-CITATION.cff. Headings go straight to the page, so what a directive gives begins with one or has none.
+``{commands}`` the command line, ``{data-table}`` and ``{data-cards}`` the datasets, ``{model-cards}`` the networks that
+come with the package, ``{citation}`` the BibTeX entry of CITATION.cff. Headings go straight to the page, so what a directive gives begins with one or has none.
 """
 
 from __future__ import annotations
@@ -104,6 +104,28 @@ def data_cards() -> Iterator[str]:
         yield from card_lines(card)
 
 
+def model_cards() -> Iterator[str]:
+    """Every network that comes with the package under a heading."""
+    from labutils.training.trained import load_trained, shipped
+
+    for name in shipped():
+        network = load_trained(name)
+        about, passport = network.card["about"], network.card["passport"]
+        yield from (f"(model-{name})=", f"## {plain(about['title'])}", "")
+        learned = [part["manifest"][:12] for part in passport["data"]]
+        facts = {
+            "name": f"`{name}`",
+            "model": f"`{network.card['model']}`, {sum(one.numel() for one in network.parameters()):,} parameters",
+            "learned from": plain(about["learned_from"]),
+            "answers": plain(about["answers"]),
+            "limits": plain(about["limits"]),
+            "license": plain(about["licence"]),
+            "passport": f"commit `{passport['code']['commit'][:12]}`, weights `{passport['weights_sha256'][:12]}`, "
+            f"data `{'`, `'.join(learned)}`, {passport['device']}",
+        }
+        yield from definitions(facts.items())
+
+
 def person(author: dict[str, str]) -> str:
     """An author of CITATION.cff as BibTeX wants it; a group is kept in one piece."""
     return f"{{{author['name']}}}" if "name" in author else f"{author['family-names']}, {author['given-names']}"
@@ -132,7 +154,12 @@ def citation(root: Path) -> Iterator[str]:
 class Generated(SphinxDirective):
     """A directive without content, replaced by Markdown that a function gives."""
 
-    makers: ClassVar[dict[str, Any]] = {"commands": commands, "data-table": data_table, "data-cards": data_cards}
+    makers: ClassVar[dict[str, Any]] = {
+        "commands": commands,
+        "data-table": data_table,
+        "data-cards": data_cards,
+        "model-cards": model_cards,
+    }
 
     def run(self) -> list[nodes.Node]:
         """The nodes of that Markdown."""

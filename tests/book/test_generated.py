@@ -12,14 +12,16 @@ from markdown_it import MarkdownIt
 
 import labutils
 from labutils.data import catalog
+from labutils.training.trained import FOLDER, read_card, shipped
 from tests.cli.asking import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = "# Words\n\n```{glossary}\nidentified raters\n  One.\n\nexchangeable raters\n  Two.\n```\n"
 PAGES = {
-    "index.md": "# Site\n\n```{toctree}\nline\ncards\ncite\nwords\n```\n",
+    "index.md": "# Site\n\n```{toctree}\nline\ncards\nmodels\ncite\nwords\n```\n",
     "line.md": "# Line\n\n```{commands}\n```\n",
     "cards.md": "# Cards\n\n```{data-table}\n```\n\n```{data-cards}\n```\n",
+    "models.md": "# Models\n\n```{model-cards}\n```\n",
     "cite.md": "# Cite\n\n```{citation}\n```\n",
     "words.md": GLOSSARY,
 }
@@ -66,6 +68,17 @@ def test_every_card_is_on_the_page_with_its_license(pages):
             assert " ".join(fact.split()) in shown, card.name
     before = pages["cards"].partition("<h2>")[0]
     assert before.count("<tr") == len(cards) + 1, "the table stands before the cards"
+
+
+def test_every_network_of_the_package_is_on_the_page_with_its_limits(pages):
+    about = {name: read_card(FOLDER / name) for name in shipped()}
+    assert len(about) >= 1
+    assert headings(pages["models"]) == [card.title for card in about.values()]
+    shown = text(pages["models"])
+    for name, card in about.items():
+        assert f'id="model-{name}"' in pages["models"]
+        for fact in (card.learned_from, card.answers, card.limits, card.licence):
+            assert fact in shown, name
 
 
 def test_the_citation_is_that_of_the_file(pages):
