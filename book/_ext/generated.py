@@ -1,7 +1,8 @@
 """Parts of pages that are worked out when the book is built, so that nobody types them and they cannot grow old.
 
 ``{commands}`` the command line, ``{data-table}`` and ``{data-cards}`` the datasets, ``{model-cards}`` the networks that
-come with the package, ``{citation}`` the BibTeX entry of CITATION.cff. Headings go straight to the page, so what a directive gives begins with one or has none.
+come with the package, ``{citation}`` the BibTeX entry of CITATION.cff. Headings go straight to the page, so what a
+directive gives begins with one or has none.
 """
 
 from __future__ import annotations
