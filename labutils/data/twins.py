@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from labutils.core.checks import ConfigError, require, require_choice
+from labutils.core.checks import ConfigError, DataError, require, require_choice
 from labutils.core.files import new_folder, write_json
-from labutils.data import twin_cells, twin_digits, twin_lesions, twin_lidc
+from labutils.core.runtime import cache_root
+from labutils.data import catalog, twin_cells, twin_digits, twin_lesions, twin_lidc
 from labutils.data.lidc_scans import SCANS
 from labutils.data.prepared import TWIN_FILE
+from labutils.data.store import Store
 
 VERSION = 1  # raise it when the same request would give other files
 
@@ -92,3 +94,30 @@ def deal(cases: int, original: Mapping[str, int]) -> dict[str, int]:
         counts[part] = min(max(1, round(cases * original[part] / total)), rest - (len(others) - i))
         rest -= counts[part]
     return {first: rest, **counts}
+
+
+def or_twin(name: str, split: str, *, limit: int | None = None) -> Store:
+    """One split of a dataset where there is a copy of it, and of its twin elsewhere, so that a page always runs.
+
+    The twin is written once, into the cache. The store's ``source`` says which of the two it is; nothing found on a
+    twin is said of the dataset.
+
+    Args:
+        name: a key of `TWINS` and of the catalog.
+        split: one of the card's splits.
+        limit: the most cases wanted, 1 or more; a twin has fewer than the dataset.
+    Raises:
+        ConfigError: there is no such twin, dataset or split, or `limit` is below 1.
+        DataError: there is no copy, and the packages that draw the twin are not installed; or a copy is damaged.
+    """
+    require_choice("twin", name, tuple(TWINS))
+    if any(found for _, found in catalog.searched(name)):
+        return catalog.load(name, split, limit=limit)
+    folder = cache_root() / "twins" / f"{name}-{VERSION}"
+    if not folder.exists():
+        try:
+            make_twin(name, folder)
+        except (DataError, OSError):
+            if not folder.exists():  # else another process was faster, and wrote the same bytes
+                raise
+    return catalog.load(name, split, root=folder, limit=limit)

@@ -25,7 +25,7 @@ from labutils.data.pictures import read_gray
 from labutils.data.prepared import TWIN_FILE
 from labutils.data.splits import assert_disjoint
 from labutils.data.stapler import read_masks
-from labutils.data.twins import TWINS, deal, make_twin
+from labutils.data.twins import TWINS, deal, make_twin, or_twin
 from labutils.metrics.overlap import pairwise_dice, self_iou
 from tests.data.twin_folders import CASES, cases_of, twin_folder
 
@@ -280,6 +280,41 @@ def test_a_folder_that_exists_is_left_alone(tmp_path):
     with pytest.raises(DataError, match="twin exists already"):
         make_twin("digit-annotators", tmp_path / "twin", cases=10)
     assert os.listdir(tmp_path / "twin") == []
+
+
+def test_where_there_is_no_copy_there_is_the_twin_and_it_is_written_once(tmp_path, monkeypatch):
+    monkeypatch.delenv("LABUTILS_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "cache"))
+    first = or_twin("mnist-annotators", "validate", limit=3)
+    assert (len(first), first.source) == (3, "twin")
+    monkeypatch.setattr(twins, "make_twin", None)  # not called again
+    assert or_twin("mnist-annotators", "validate", limit=3).manifest == first.manifest
+
+
+def test_a_copy_comes_before_the_twin(tmp_path, monkeypatch):
+    make_twin("mnist-annotators", tmp_path / "mnist_examples", cases=10, seed=5)
+    monkeypatch.setenv("LABUTILS_DATA", str(tmp_path / "mnist_examples"))
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "cache"))
+    own = catalog.load("mnist-annotators", "train", root=tmp_path / "mnist_examples")
+    assert or_twin("mnist-annotators", "train").manifest == own.manifest
+    assert not (tmp_path / "cache" / "twins").exists()
+
+
+def test_a_twin_that_another_process_wrote_meanwhile_is_taken(tmp_path, monkeypatch):
+    monkeypatch.delenv("LABUTILS_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("LABUTILS_CACHE", str(tmp_path / "cache"))
+
+    def slower(name, folder):
+        make_twin(name, folder, cases=10)
+        raise DataError(f"{folder} exists already")
+
+    monkeypatch.setattr(twins, "make_twin", slower)
+    assert len(or_twin("mnist-annotators", "train")) > 0
+    monkeypatch.setattr(twins, "make_twin", lambda *_: (_ for _ in ()).throw(DataError("no package")))
+    with pytest.raises(DataError, match="no package"):
+        or_twin("lidc-four", "train")
 
 
 def test_a_twin_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
