@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -260,11 +261,20 @@ def column(table: Mapping[str, Any], metric: str) -> str:
 
 
 def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 3) -> str:
-    """The table for a page: one line a row, mean and interval in each cell, headed as `column` says."""
+    """The table for a page: one line a row, mean and interval in each cell, headed as `column` says.
+
+    A metric that no case defines, as the correlation of a map that is the same everywhere, is called undefined.
+    """
     heads = [column(table, metric) for metric in metrics]
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for entry in table["rows"]:
         cells = [interval_of(table, entry["name"], metric) for metric in metrics]
-        texts = [f"{c.mean:.{digits}f} [{c.low:.{digits}f},{NO_BREAK}{c.high:.{digits}f}]" for c in cells]
+        texts = [_cell(cell, digits) for cell in cells]
         lines.append(f"| {entry['name']} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
+
+
+def _cell(found: Interval, digits: int) -> str:
+    if math.isnan(found.mean):
+        return "undefined"
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f},{NO_BREAK}{found.high:.{digits}f}]"

@@ -72,6 +72,7 @@ def test_undefined_scores_are_null_and_come_back_as_nan():
     assert one["values"]["blank"]["ged2_u"] == [None] * len(STORE)
     assert np.isnan(leaderboard.interval_of(one, "blank", "ged2_u").mean)
     json.dumps(one, allow_nan=False)
+    assert leaderboard.as_markdown(one, ["ged2_u"]).endswith("| blank | undefined |")
 
 
 def test_the_page_shows_mean_interval_and_direction(table):
