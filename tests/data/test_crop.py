@@ -42,24 +42,24 @@ def test_every_place_is_as_likely_and_follows_from_the_generator():
 
 def test_the_middle_of_180_pixels_leaves_26_on_each_side():
     store = catalog.load("planted-two-modes", "test", limit=2)
-    big = np.pad(np.asarray(store.image), ((0, 0), (0, 0), (58, 58), (58, 58)))
-    masks = np.pad(np.asarray(store.masks), ((0, 0), (0, 0), (58, 58), (58, 58)))
-    truth = np.pad(np.asarray(store.truth), ((0, 0), (58, 58), (58, 58)))
+    big = np.pad(np.asarray(store.image), ((0, 0), (0, 0), (74, 74), (74, 74)))
+    masks = np.pad(np.asarray(store.masks), ((0, 0), (0, 0), (74, 74), (74, 74)))
+    truth = np.pad(np.asarray(store.truth), ((0, 0), (74, 74), (74, 74)))
     whole = replace(store, image=big, masks=masks, truth=truth)
     assert big.shape[-2:] == (180, 180)
     found = middle(whole, 128)
     assert np.array_equal(found.image, big[..., 26:-26, 26:-26])
     assert np.array_equal(found.masks, masks[..., 26:-26, 26:-26])
     assert np.array_equal(found.truth, truth[..., 26:-26, 26:-26])
-    assert np.array_equal(middle(whole, 64).image, store.image)
+    assert np.array_equal(middle(whole, 32).image, store.image)
     assert middle(whole, 0) is whole
     assert middle(found, 128) is found
 
 
 def test_windows_that_do_not_fit_are_refused():
     store = catalog.load("planted-two-modes", "test", limit=1)
-    with pytest.raises(InputError, match="a window of 65 x 65 pixels was asked for of images of 64 x 64"):
-        middle(store, 65)
+    with pytest.raises(InputError, match="a window of 33 x 33 pixels was asked for of images of 32 x 32"):
+        middle(store, 33)
     with pytest.raises(InputError, match="wanted it to fit"):
         draw_corners(1, (9, 7), 8, rng_for(0, "corners"))
     with pytest.raises(InputError, match="begins outside an image of 9 x 7"):
