@@ -12,6 +12,7 @@ draws come from one hill, so answers that exclude each other are reached through
 
 How often an answer is drawn is the ratio of mean and spread, and certainty their size. Both heads count in one learned
 unit, exp(gain) logits, and the spread of a logit by P stays below it, so that certainty can grow and the ratio stand.
+The unit begins small: while draws hardly differ each of them is heard, and the ratio is learned before certainty.
 
 Differences from the paper: that unit, which the same distributions need (heads that count in logits learn certainty
 first and hardly ever the ratio: the labels are silent on it once draws are far from the edge); the shared encoder and
@@ -46,12 +47,16 @@ class SSNConfig(BodyConfig):
 
     rank: int = 10  # columns of P
     draws: int = 20  # M, logit maps drawn for each image in a step; even
+    start: float = 0.125  # logits in one unit at first
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.rank >= 1, f"rank is {self.rank}; wanted 1 or more", ConfigError)
         even = self.draws >= 2 and self.draws % 2 == 0
         require(even, f"draws is {self.draws}; wanted an even number of 2 or more", ConfigError)
+        low, high = math.exp(-LOG_UNIT), math.exp(LOG_UNIT)
+        fits = low < self.start < high
+        require(fits, f"start is {self.start}; wanted above {low:.4f} and below {high:.0f}", ConfigError)
 
 
 class SSNOutput(NamedTuple):
@@ -87,11 +92,12 @@ class SSNTerms(NamedTuple):
 
 
 class Unit(nn.Module):
-    """Turns units into logits: all numbers times one that is learned, 1 at the start."""
+    """Turns units into logits: all numbers times one that is learned, `start` at first."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: float) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.zeros(()))  # natural logarithm of the logits in a unit
+        bounded = LOG_UNIT * math.atanh(math.log(start) / LOG_UNIT)
+        self.gain = nn.Parameter(torch.tensor(bounded))  # natural logarithm of the logits in a unit, before its bound
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape; what is learned is bounded, smoothly."""
@@ -108,7 +114,7 @@ class SSN(BodyModel):
         super().__init__(config)
         self.alone = nn.Conv2d(config.width, config.classes, kernel_size=1)
         self.together = nn.Conv2d(config.width, config.classes * config.rank, kernel_size=1)
-        self.unit = Unit()
+        self.unit = Unit(config.start)
 
     def forward(self, image: Tensor) -> SSNOutput:
         """The distribution of the logits.

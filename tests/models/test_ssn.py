@@ -66,6 +66,19 @@ def test_the_mean_over_draws_is_inside_the_logarithm():
     assert model.objective(full, 0, rng_for(0, "o")).mixture.item() == pytest.approx(math.log(2), abs=0.1)
 
 
+def test_a_unit_begins_as_it_is_set_and_mean_and_spread_count_in_it():
+    for start in (0.125, 1.0, 3.0):
+        model = make(start=start)
+        assert model.unit(torch.ones(())).item() == pytest.approx(start, rel=1e-5)
+        with torch.no_grad():
+            output, plain = model(IMAGE), make(start=1.0)(IMAGE)
+        assert torch.allclose(output.logits, start * plain.logits, atol=1e-5)
+        assert torch.allclose(output.factor, start * plain.factor, atol=1e-5)
+    for start in (0.0, 0.001, 1000.0):
+        with pytest.raises(ConfigError, match="start is"):
+            make(start=start)
+
+
 def test_certainty_grows_with_the_unit_and_how_often_an_answer_is_drawn_stays():
     """Mean .3 and spread .8 / sqrt(1 + .8^2) units: positive with a chance of Phi(their ratio), whatever a unit is."""
     model = make(rank=1)
