@@ -269,12 +269,14 @@ def as_markdown(table: Mapping[str, Any], metrics: Sequence[str], digits: int = 
     lines = ["| row | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(metrics)]
     for entry in table["rows"]:
         cells = [interval_of(table, entry["name"], metric) for metric in metrics]
-        texts = [_cell(cell, digits) for cell in cells]
+        texts = [as_text(cell, digits) for cell in cells]
         lines.append(f"| {entry['name']} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 
 
-def _cell(found: Interval, digits: int) -> str:
+def as_text(found: Interval, digits: int = 3, sign: Literal["", "+"] = "") -> str:
+    """A mean and its interval for a cell of a page, on one line; "+" gives positive numbers their sign, too."""
     if math.isnan(found.mean):
         return "undefined"
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f},{NO_BREAK}{found.high:.{digits}f}]"
+    mean, low, high = (f"{number:{sign}.{digits}f}" for number in (found.mean, found.low, found.high))
+    return f"{mean} [{low},{NO_BREAK}{high}]"

@@ -10,6 +10,7 @@ import torch
 from labutils.core.checks import DataError, InputError
 from labutils.data import catalog
 from labutils.evaluation import draws, leaderboard
+from labutils.evaluation.bootstrap import Interval
 from labutils.evaluation.evaluate import evaluate, leave_one_rater_out
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS as KNOWN
@@ -81,6 +82,12 @@ def test_the_page_shows_mean_interval_and_direction(table):
     assert len(lines) == 2 + 3
     cell = leaderboard.interval_of(table, "otsu", "dice")
     assert f"{cell.mean:.3f} [{cell.low:.3f},\N{NO-BREAK SPACE}{cell.high:.3f}]" in lines[-1]
+
+
+def test_a_cell_has_digits_and_signs_as_asked_for_and_stays_on_one_line():
+    found = Interval(mean=0.25, low=-0.5, high=1.0, cases=3, patients=3, undefined=0, level=0.95)
+    assert leaderboard.as_text(found, 2) == "0.25 [-0.50,\N{NO-BREAK SPACE}1.00]"
+    assert leaderboard.as_text(found, sign="+") == "+0.250 [-0.500,\N{NO-BREAK SPACE}+1.000]"
 
 
 def test_every_metric_has_a_label_of_its_own():
