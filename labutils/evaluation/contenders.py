@@ -100,7 +100,8 @@ DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils
     Contender(
         name="hierarchical probabilistic U-Net, reduced",
         model="hier-prob-unet",
-        settings={"width": 8, "latents": (1, 1, 1), "blocks": 1, "convs": 2},
+        settings={"width": 8, "latents": (1, 1, 1), "blocks": 1, "convs": 2, "start": 0.2},
+        fit={"epochs": 40},
     ),
     Contender(
         name="PHiSeg, reduced",
