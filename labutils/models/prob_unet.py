@@ -169,8 +169,10 @@ class ProbUNet(Body):
         sizes = require_shape("image", image, "BCHW", C=self.config.channels)
         require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
         seen = self.head.see(self.features(image))
-        logits = [self.head.answer(seen, z[:, s]) for s in range(z.shape[1])]  # one at a time: memory of one map
-        return torch.softmax(torch.stack(logits, dim=1).float(), dim=2)
+        logits = image.new_empty(len(image), z.shape[1], self.config.classes, *image.shape[-2:])
+        for s in range(z.shape[1]):  # one at a time: memory of one map, and it is the same memory each time
+            logits[:, s] = self.head.answer(seen, z[:, s])
+        return torch.softmax(logits, dim=2)
 
     def reconstruct(self, image: Tensor, mask: Tensor) -> Tensor:
         """The answer at the posterior's mean: what the vector can say of a mask that it has seen.
