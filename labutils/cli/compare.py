@@ -45,6 +45,7 @@ def compare(
     rows: str,
     only: Sequence[str],
     seeds: int,
+    samples: int,
     settings: Mapping[str, Any],
     device: str | None,
     limit: int | None,
@@ -64,7 +65,8 @@ def compare(
     train, test = (catalog.load(data, name, root=root, limit=limit) for name in ("train", split))
     assert_disjoint({"train": train, split: test})
     test = middle(test, config.crop_px)
-    plan = Plan(train=train, test=test, shared=settings["model"], fit=config, seeds=range(seeds), device=where)
+    shared = settings["model"]
+    plan = Plan(train=train, test=test, shared=shared, fit=config, seeds=range(seeds), samples=samples, device=where)
     chosen, left_out = chosen_contenders(ROWS[rows], only, train)
     require_shared(plan.shared, chosen)
     folders = {(c.name, seed): out / f"{c.folder}-{seed}" for seed in plan.seeds for c in chosen}

@@ -142,6 +142,7 @@ def compare(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="a row's name; give it again for several; all that suit the data")
     ] = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="answers drawn for each case")] = 16,
     config: Config = None,
     assignments: Assignments = None,
     device: Device = None,
@@ -165,6 +166,7 @@ def compare(
         rows=rows,
         only=only or (),
         seeds=seeds,
+        samples=samples,
         settings=read_tables(config, assignments or (), command.TABLES),
         device=device,
         limit=limit,

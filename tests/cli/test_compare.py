@@ -63,6 +63,19 @@ def test_every_number_shown_is_in_the_table(compared):
     assert answer.out.splitlines()[-1] == f"the table is in {folder / 'table.json'}"
 
 
+def test_as_many_answers_are_drawn_as_asked_for_and_a_folder_keeps_to_its_number(tmp_path):
+    words = ("compare", "--data", "planted-styles", "--seeds", 1, "--limit", 4, *SMALL, *ONE_EPOCH)
+    words += ("--only", "stochastic matrices", "--out", tmp_path / "runs", "--json", tmp_path / "table.json")
+    answer = ask(*words, "--samples", 3)
+    assert answer.code == 0, answer
+    table = json.loads((tmp_path / "table.json").read_text())
+    shares = table["image_only"][0]["seeds"][0]["planted"]["styles"]
+    assert table["samples"] == 3
+    of_12 = [12 * share for share in (*shares["shares"].values(), shares["other"])]  # 4 cases, 3 answers each
+    assert of_12 == pytest.approx([round(number) for number in of_12], abs=1e-4)
+    assert "scoring.samples" in refused(*words, "--samples", 5)
+
+
 def test_a_run_of_a_comparison_can_be_evaluated(compared, tmp_path):
     run = compared[1] / "runs" / "stochastic-matrices-0"
     answer = ask(
