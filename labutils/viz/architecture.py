@@ -129,7 +129,7 @@ def _sizes(stage: Stage) -> tuple[int, int]:
 def _lines(stage: Stage) -> list[str]:
     """What is written in a box: its name, the shape of its result and, of a stage, its parameters."""
     lines = [stage.name, " × ".join(f"{size:,}" for size in stage.shape)]
-    return [*lines, f"{stage.parameters:,} parameters"] if stage.role == "stage" else lines
+    return [*lines, f"{stage.parameters:,} parameter{'s' * (stage.parameters != 1)}"] if stage.role == "stage" else lines
 
 
 def _width_in(text: str, points: float, *, bold: bool = False) -> float:
@@ -171,7 +171,7 @@ def _block(ax: Axes, x: float, y: float, stage: Stage, most: list[int]) -> None:
 
 
 def _arrow(ax: Axes, paper: _Paper, places: dict[str, Place], stages: dict[str, Stage], flow: Flow) -> None:
-    """From a box to the next in its lane, around the corner into another lane, or past other stages."""
+    """From a box to the next in its lane, around the corner into another lane, or past other stages, behind any box."""
     source, target = places[flow.source], places[flow.target]
     (x0, y0), (x1, y1) = paper.corner(source), paper.corner(target)
     half, middle = paper.box_in / 2, BOX_IN / 2
@@ -196,7 +196,7 @@ def _arrow(ax: Axes, paper: _Paper, places: dict[str, Place], stages: dict[str, 
 def _draw_way(ax: Axes, way: list[tuple[float, float]], skip: bool) -> None:
     line = "--" if skip else "-"
     arrow = FancyArrowPatch(path=Path(way), arrowstyle="-|>,head_width=2.6,head_length=4.5", shrinkA=0, shrinkB=0)
-    arrow.set(color=FAINT if skip else INK, linewidth=1.1, linestyle=line, joinstyle="round", zorder=3)
+    arrow.set(color=FAINT if skip else INK, linewidth=1.1, linestyle=line, joinstyle="round", zorder=0.5)
     ax.add_patch(arrow)
 
 
