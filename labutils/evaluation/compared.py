@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from labutils.evaluation.leaderboard import NO_BREAK, read_rows, recorded_file
@@ -86,6 +87,33 @@ def planted_markdown(table: Mapping[str, Any], what: str) -> str:
     """`planted_found` for a page."""
     rows = [f"| {name} | {seeds} |" for name, seeds in planted_found(table, what).items()]
     return "\n".join([f"| found by | {PLANTED[what]}: every seed |", "| :-- | :-- |", *rows])
+
+
+def styles_markdown(table: Mapping[str, Any], planted: Mapping[str, float]) -> str:
+    """How often every network that draws gives each planted answer, for a page.
+
+    Shares of the answers and of "none", an answer like no planted one, are medians over the seeds, and so are the
+    seconds of a training; total variation, in which nobody gives "none", and nats of the latents are those of every
+    seed.
+
+    Args:
+        table: a comparison on planted styles, as recorded.
+        planted: the frequency of each style, by its name, in the order of the columns.
+    """
+    heads = [*(f"{name} ({share:g})" for name, share in planted.items()), "none", "total variation", "nats", "s"]
+    lines = ["| network | " + " | ".join(heads) + " |", "| :-- |" + " --: |" * len(heads)]
+    nats = nats_found(table)
+    for row in table["image_only"]:
+        found = [seed["planted"]["styles"] for seed in row["seeds"] if "styles" in seed.get("planted", {})]
+        if not found:
+            continue
+        shares = [median(one["shares"][name] for one in found) for name in planted]
+        cells = [f"{share:.2f}" for share in (*shares, median(one["other"] for one in found))]
+        cells.append(" ".join(f"{one['total_variation']:.3f}" for one in found))
+        cells.append(" ".join(f"{one:.1f}" for one in nats.get(row["name"], [])))
+        cells.append(f"{median(seed['seconds'] for seed in row['seeds']):.0f}")
+        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def spread_found(table: Mapping[str, Any], metric: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import torch
 
 from labutils.core.checks import DataError
 from labutils.core.files import write_json
+from labutils.data.planted_sets import SETTINGS
 from labutils.evaluation import compared
 from labutils.evaluation.compare import settled_on
 from labutils.evaluation.passport import make_passport
@@ -157,6 +158,27 @@ def test_score_and_spread_are_those_of_the_seed_in_the_middle_and_sure_differenc
     assert told.splitlines()[0] == "| row | Dice, truth | above, below | GED², V | above, below |"
 
 
+def test_shares_of_planted_answers_are_medians_and_their_distances_those_of_every_seed():
+    def seed(whole, other, distance, seconds, **nats):
+        shares = {"half": 1 - whole - other, "whole": whole}
+        styles = {"shares": shares, "other": other, "total_variation": distance}
+        return {"planted": {"styles": styles}, "seconds": seconds, **nats}
+
+    three = [seed(0.6, 0.1, 0.1, 90, nats=1.5), seed(0.7, 0.0, 0.01, 99, nats=2), seed(0.9, 0.02, 0.2, 80, nats=3)]
+    rows = [
+        {"name": "map", "seeds": [{"seconds": 1}]},
+        {"name": "latent", "seeds": three},
+        {"name": "normal", "seeds": [seed(0.25, 0.25, 0.45, 7)]},
+    ]
+    told = compared.styles_markdown({"image_only": rows}, {"whole": 0.7, "half": 0.3})
+    assert told.splitlines() == [
+        "| network | whole (0.7) | half (0.3) | none | total variation | nats | s |",
+        "| :-- | --: | --: | --: | --: | --: | --: |",
+        "| latent | 0.70 | 0.30 | 0.02 | 0.100 0.010 0.200 | 1.5 2.0 3.0 | 90 |",
+        "| normal | 0.25 | 0.50 | 0.25 | 0.450 |  | 7 |",
+    ]
+
+
 def test_nats_are_told_of_rows_with_a_vector():
     rows = [{"name": "plain", "seeds": [{}, {}]}, {"name": "latent", "seeds": [{"nats": 0.0}, {"nats": 1.5}]}]
     assert compared.nats_found({"image_only": rows}) == {"latent": [0.0, 1.5]}
@@ -170,7 +192,7 @@ def test_recorded_vectors_of_the_published_network_are_silent_and_ours_is_not():
 
 
 RESULTS = Path(__file__).parents[2] / "results"
-NAMES = ("compare", "faults", "published-loss")
+NAMES = ("compare", "faults", "published-loss", "modes")
 RECORDED = sorted(path for name in NAMES for path in RESULTS.rglob(f"{name}.json"))
 
 
@@ -182,7 +204,9 @@ def test_recorded_comparisons_agree_with_themselves(path):
     for entry in table["image_only"]:
         means = [one["score"]["mean"] for one in entry["seeds"]]
         assert (entry["median"], entry["worst"], entry["best"]) == (statistics.median(means), min(means), max(means))
-        assert len({one["weights_sha256"] for one in entry["seeds"]}) == len(means) == 5
+        assert (
+            len({one["weights_sha256"] for one in entry["seeds"]}) == len(means) == (3 if path.stem == "modes" else 5)
+        )
         assert entry["passport"]["weights_sha256"] == entry["seeds"][0]["weights_sha256"]
         for one in entry["seeds"]:
             judged = settled_on(one["score"]["mean"], one["raters"]) if "raters" in one else None  # exchangeable: no
@@ -217,6 +241,37 @@ def test_recorded_matrices_of_pixels_are_nearer_at_the_rim_than_the_best_constan
 def test_recorded_drawn_raters_come_in_the_planted_kinds_as_often_as_planted_in_every_seed():
     _, _, found = of_every_seed("planted-styles", "stochastic matrices", "styles")
     assert max(one["total_variation"] for one in found) < 0.1
+
+
+@pytest.mark.parametrize(("name", "most"), [("planted-two-modes", 0.1), ("planted-four-modes", 0.2)])
+def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_every_seed(name, most):
+    """Every answer of a share of .15 or more gets at least half of it, and the latents are used."""
+    table, kinds = compared.recorded(f"{name}/modes"), SETTINGS[name].population
+    planted = {style.name: share for style, share in zip(kinds.styles, kinds.frequencies, strict=True)}
+    rows = {row["name"]: row["seeds"] for row in table["image_only"]}
+    assert (table["samples"], table["data"][1]["cases"]) == (64, 200)
+    assert len(compared.nats_found(table)) == 3
+    for row, nats in compared.nats_found(table).items():
+        assert min(nats) > 0.5, row
+        for seed in rows[row]:
+            found = seed["planted"]["styles"]
+            assert found["total_variation"] < most, row
+            assert all(found["shares"][style] >= share / 2 for style, share in planted.items() if share >= 0.15), row
+            assert seed["seconds"] <= 300, row
+
+
+def test_recorded_normal_logits_share_two_answers_and_cannot_hold_four():
+    found = {
+        name: [
+            seed["planted"]["styles"]
+            for row in compared.recorded(f"{name}/modes")["image_only"]
+            for seed in row["seeds"]
+            if row["name"] == "stochastic segmentation network"
+        ]
+        for name in ("planted-two-modes", "planted-four-modes")
+    }
+    assert max(one["total_variation"] for one in found["planted-two-modes"]) < 0.1
+    assert min(one["other"] for one in found["planted-four-modes"]) > 0.1
 
 
 def test_recorded_matrices_settle_on_no_rater_where_one_is_good_and_always_on_one_where_none_is():

@@ -142,7 +142,7 @@ def test_a_table_without_passports_is_refused(table, tmp_path):
 
 
 RECORDED = sorted((Path(__file__).parents[2] / "results").rglob("*.json"))
-COMPARISONS = {"compare.json", "faults.json", "published-loss.json"}  # see test_compared.py
+COMPARISONS = {"compare.json", "faults.json", "published-loss.json", "modes.json"}  # see test_compared.py
 OTHER = {"published", "lidc-idri", *COMPARISONS}  # not tables of scores
 
 
