@@ -92,15 +92,14 @@ def planted_markdown(table: Mapping[str, Any], what: str) -> str:
 def styles_markdown(table: Mapping[str, Any], planted: Mapping[str, float]) -> str:
     """How often every network that draws gives each planted answer, for a page.
 
-    Shares of the answers and of "none", an answer like no planted one, are medians over the seeds, and so are the
-    seconds of a training; total variation, in which nobody gives "none", and nats of the latents are those of every
-    seed.
+    Shares of the answers and of "none", an answer like no planted one, are medians over the seeds; total variation, in
+    which nobody gives "none", and nats of the latents are those of every seed.
 
     Args:
         table: a comparison on planted styles, as recorded.
         planted: the frequency of each style, by its name, in the order of the columns.
     """
-    heads = [*(f"{name} ({share:g})" for name, share in planted.items()), "none", "total variation", "nats", "s"]
+    heads = [*(f"{name} ({share:g})" for name, share in planted.items()), "none", "total variation", "nats"]
     lines = ["| network | " + " | ".join(heads) + " |", "| :-- |" + " --: |" * len(heads)]
     nats = nats_found(table)
     for row in table["image_only"]:
@@ -111,7 +110,6 @@ def styles_markdown(table: Mapping[str, Any], planted: Mapping[str, float]) -> s
         cells = [f"{share:.2f}" for share in (*shares, median(one["other"] for one in found))]
         cells.append(" ".join(f"{one['total_variation']:.3f}" for one in found))
         cells.append(" ".join(f"{one:.1f}" for one in nats.get(row["name"], [])))
-        cells.append(f"{median(seed['seconds'] for seed in row['seeds']):.0f}")
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

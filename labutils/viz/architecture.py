@@ -129,7 +129,9 @@ def _sizes(stage: Stage) -> tuple[int, int]:
 def _lines(stage: Stage) -> list[str]:
     """What is written in a box: its name, the shape of its result and, of a stage, its parameters."""
     lines = [stage.name, " × ".join(f"{size:,}" for size in stage.shape)]
-    return [*lines, f"{stage.parameters:,} parameter{'s' * (stage.parameters != 1)}"] if stage.role == "stage" else lines
+    return (
+        [*lines, f"{stage.parameters:,} parameter{'s' * (stage.parameters != 1)}"] if stage.role == "stage" else lines
+    )
 
 
 def _width_in(text: str, points: float, *, bold: bool = False) -> float:
