@@ -22,10 +22,10 @@ def lacking_bfloat16() -> str:
     return "" if able else "no bfloat16 instructions"
 
 
-def stepper(network: Model, batch: Batch, precision: str) -> Callable[[], float]:
-    """A function that takes one step of training and gives its loss."""
+def stepper(network: Model, batch: Batch, precision: str, device: torch.device | None = None) -> Callable[[], float]:
+    """A function that takes one step of training, on the processor unless told otherwise, and gives its loss."""
     config = FitConfig(precision=precision)  # type: ignore[arg-type]
-    fabric = fabric_for(config, torch.device("cpu"))
+    fabric = fabric_for(config, device or torch.device("cpu"))
     module, optimizer = fabric.setup(network.train(), make_optimizer(config, network.parameters()))
     module.mark_forward_method("objective")
 
