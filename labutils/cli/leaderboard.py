@@ -26,7 +26,7 @@ from labutils.data.crop import middle
 from labutils.data.folds import Division, by_patient, by_split
 from labutils.evaluation.contenders import ENTRANTS, Entrant
 from labutils.evaluation.entries import Training, entrant_rows, reference_rows, train_once, trainings
-from labutils.evaluation.leaderboard import Row, Scoring, as_markdown, assemble, score_row, write_table
+from labutils.evaluation.leaderboard import Row, Scoring, as_markdown, assemble, draw_seconds, score_row, write_table
 from labutils.evaluation.passport import check_passport
 from labutils.evaluation.scores import METRICS
 from labutils.training.callbacks import ProgressBar
@@ -109,16 +109,16 @@ def leaderboard(
         deadline = Deadline(request.minutes, config.checkpoint_steps)
         try:
             _train(wanted, request.out, where, deadline)
-            scored = _score(
-                _rows(entrants, wanted, division, request.out, scoring, where), division, scoring, request, deadline
-            )
+            rows = list(_rows(entrants, wanted, division, request.out, scoring, where))
+            scored = _score(rows, division, scoring, request, deadline)
         except TimeOverError:
             done = sum((request.out / training.folder / PASSPORT).exists() for training in wanted)
             typer.echo(
                 f"the minutes are over: {done} of {quantity(len(wanted), 'training')} done; give the command again"
             )
             return
-        table = assemble(scored, division.store, scoring, title=request.title)
+        took = draw_seconds(rows, division.store, scoring)
+        table = assemble(scored, took, division.store, scoring, title=request.title)
         write_table(request.json_file, table)
     typer.echo(as_markdown(table, [name for name in SHOWN if name in table["definitions"]]))
     typer.echo(f"the table is in {request.json_file}")
@@ -172,7 +172,7 @@ def _rows(
 
 
 def _score(
-    rows: Iterator[Row], division: Division, scoring: Scoring, request: Request, deadline: Deadline
+    rows: Sequence[Row], division: Division, scoring: Scoring, request: Request, deadline: Deadline
 ) -> list[dict[str, Any]]:
     """The scores of each row, from the file that holds them already or anew."""
     folder, scored = request.out / SCORES, []

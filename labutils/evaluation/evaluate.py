@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -28,7 +27,6 @@ class Evaluation(NamedTuple):
     rows: list[dict[str, Any]]  # one a case: case, patient, one number per metric (NaN: undefined)
     summary: dict[str, Interval]  # by metric
     samples: int  # S
-    seconds: list[float]  # that drawing took, of each case
 
     def values(self, metric: str) -> np.ndarray:
         """One metric's scores, float64 (cases,), in the store's order."""
@@ -111,17 +109,16 @@ def evaluate_parts(
     draw_of = {row: draw for draw, part in zip(draws, parts, strict=True) for row in part}
     whole = sorted(row for part in parts for row in part) == list(range(len(store)))
     require(whole, "the parts do not hold every case once; wanted each case in one part", InputError)
-    rows, seconds = [], []
+    rows = []
     for index in range(len(store)):
-        batch, start = store.batch([index]), time.perf_counter()
+        batch = store.batch([index])
         probs = draw_of[index](batch, samples, rng_for(seed, "draw", store.cases[index]))
-        seconds.append(time.perf_counter() - start)
         seen = answers(probs, batch, tuple(float(s) for s in store.spacing_mm[index]))
         scores = {name: float(torch.stack([METRICS[name].score(a)[0] for a in seen]).mean()) for name in metrics}
         rows.append({"case": store.cases[index], "patient": store.patients[index], **scores})
         if on_case:
             on_case(index + 1)
-    return Evaluation(rows, summarize(rows, metrics, seed=seed, resamples=resamples), samples, seconds)
+    return Evaluation(rows, summarize(rows, metrics, seed=seed, resamples=resamples), samples)
 
 
 def summarize(

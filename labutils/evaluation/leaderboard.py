@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import labutils
 from labutils.core.checks import DataError, require
 from labutils.core.files import plain, read_json, write_json
-from labutils.core.runtime import numpy_rng_for
+from labutils.core.runtime import numpy_rng_for, rng_for
 from labutils.data.store import Store
 from labutils.evaluation.bootstrap import Interval, bootstrap_mean, paired_difference
 from labutils.evaluation.draws import Draw
@@ -26,6 +25,7 @@ from labutils.evaluation.scores import METRICS, metrics_for
 KEPT = ("dice", "iou", "ged2_v", "ged2_u", "hungarian_iou")  # metrics whose scores by case a table keeps
 NO_BREAK = "\N{NO-BREAK SPACE}"  # an interval stays on one line of a narrow page
 DIGITS = 6  # after the point, of every number kept
+TURNS = 8  # in which draws are timed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,6 @@ def score_row(row: Row, store: Store, scoring: Scoring) -> dict[str, Any]:
         "summary": told["summary"],
         "parameters": row.parameters,
         "cpu_s": time.process_time() - start,
-        "draw_s": statistics.median(evaluation.seconds),
         "passport": dict(row.passport),
         "values": {metric: [case[metric] for case in told["rows"]] for metric in KEPT if metric in told["summary"]},
     }
@@ -95,18 +94,46 @@ def make_table(
     """
     _require_names([row.name for row in rows])
     scoring = Scoring(samples, seed, resamples, metrics)
-    return assemble([score_row(row, store, scoring) for row in rows], store, scoring, title=title)
+    scored, took = [score_row(row, store, scoring) for row in rows], draw_seconds(rows, store, scoring)
+    return assemble(scored, took, store, scoring, title=title)
 
 
-def assemble(scored: Sequence[Mapping[str, Any]], store: Store, scoring: Scoring, *, title: str) -> dict[str, Any]:
+def draw_seconds(rows: Sequence[Row], store: Store, scoring: Scoring) -> dict[str, float]:
+    """Seconds in which each row draws its samples for the first case, by the row's name.
+
+    All rows draw in turns, and the least of some turns counts: what else the machine does makes a turn longer, never
+    shorter. The first turn, which wakes caches, is not counted.
+    """
+    batch, rng = store.batch([0]), rng_for(scoring.seed, "draw", "seconds")
+    part = 0 if scoring.parts is None else next(k for k, rows_ in enumerate(scoring.parts) if 0 in rows_)
+    draws = {row.name: row.draw if callable(row.draw) else row.draw[part] for row in rows}
+    took: dict[str, list[float]] = {name: [] for name in draws}
+    for _ in range(TURNS):
+        for name, draw in draws.items():
+            start = time.perf_counter()
+            draw(batch, scoring.samples, rng)
+            took[name].append(time.perf_counter() - start)
+    return {name: min(seconds[1:]) for name, seconds in took.items()}
+
+
+def assemble(
+    scored: Sequence[Mapping[str, Any]], draw_s: Mapping[str, float], store: Store, scoring: Scoring, *, title: str
+) -> dict[str, Any]:
     """The table of rows that `score_row` scored on the same cases in the same way, as plain values.
 
+    Args:
+        scored: what `score_row` gave for each row.
+        draw_s: what `draw_seconds` gave for them.
+        store: the cases.
+        scoring: as for both.
+        title: of the table.
     Raises:
         InputError: two rows have one name.
     """
     _require_names([row["name"] for row in scored])
     metrics = metrics_for(store) if scoring.metrics is None else scoring.metrics
-    drew = (np.asarray(store.masks) > 0).any(axis=(2, 3)) & np.asarray(store.present)
+    present = np.asarray(store.present)
+    drew = (np.asarray(store.masks) > 0).any(axis=(2, 3)) & present
     table = {
         "title": title,
         "data": describe_store(store),
@@ -115,10 +142,14 @@ def assemble(scored: Sequence[Mapping[str, Any]], store: Store, scoring: Scoring
         "resamples": scoring.resamples,
         "definitions": {name: METRICS[name].definition for name in metrics},
         "raters_among_themselves": raters_among_themselves(store, seed=scoring.seed, resamples=scoring.resamples),
-        "rows": [{key: value for key, value in row.items() if key != "values"} for row in scored],
+        "rows": [
+            {key: value for key, value in row.items() if key != "values"} | {"draw_s": draw_s[row["name"]]}
+            for row in scored
+        ],
         "cases": list(store.cases),
         "patients": list(store.patients),
-        "drew": drew.sum(axis=1).tolist(),  # raters of each case who drew anything
+        "raters": present.sum(axis=1).tolist(),  # who judged each case
+        "drew": drew.sum(axis=1).tolist(),  # and those of them who drew anything
         "values": {row["name"]: row["values"] for row in scored},
     }
     return plain(table, DIGITS)
@@ -212,24 +243,22 @@ def difference(
     return paired_difference(first, second, owners, rng, resamples=table["resamples"])
 
 
-def by_drew(table: Mapping[str, Any], row: str, metric: str, *, seed: int = 0) -> dict[int, Interval]:
-    """Mean and interval of a row's scores where 1, 2, … raters drew anything, by their number.
+def by_drew(table: Mapping[str, Any], row: str, metric: str, *, seed: int = 0) -> dict[tuple[int, int], Interval]:
+    """Mean and interval of a row's scores where k of n raters drew anything, by (k, n); others of the n saw nothing.
 
     Raises:
         DataError: the table keeps no scores of that metric for the row, or does not say who drew.
     """
-    if "drew" not in table:
+    if not {"drew", "raters"} <= set(table):
         raise DataError("the table does not say how many raters drew in each case; wanted one of this version")
-    scores, drew, patients = _kept(table, row, metric), np.asarray(table["drew"]), np.asarray(table["patients"])
-    return {
-        int(number): bootstrap_mean(
-            scores[drew == number],
-            patients[drew == number].tolist(),
-            numpy_rng_for(seed, "drew", row, metric, int(number)),
-            resamples=table["resamples"],
-        )
-        for number in np.unique(drew)
-    }
+    scores, patients = _kept(table, row, metric), np.asarray(table["patients"])
+    kinds = np.stack([table["drew"], table["raters"]], axis=1)
+    told = {}
+    for drew, raters in np.unique(kinds, axis=0).tolist():
+        these = (kinds == (drew, raters)).all(axis=1)
+        rng = numpy_rng_for(seed, "drew", row, metric, drew, raters)
+        told[drew, raters] = bootstrap_mean(scores[these], patients[these].tolist(), rng, resamples=table["resamples"])
+    return told
 
 
 def _kept(table: Mapping[str, Any], row: str, metric: str) -> np.ndarray:

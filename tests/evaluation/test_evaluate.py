@@ -218,7 +218,6 @@ def test_parts_have_draws_of_their_own_and_every_case_is_in_one():
         metrics=["dice", "ged2_v"],
     )
     assert both.rows == [whole.rows[0], perfect.rows[1], perfect.rows[2], whole.rows[3]]
-    assert all(took > 0 for took in both.seconds)
     for parts in ([(0, 1), (2,)], [(0, 1), (1, 2, 3)]):
         with pytest.raises(InputError, match="wanted each case in one part"):
             evaluate_parts([draws.blank(2)] * 2, store, parts, samples=2)

@@ -1,6 +1,7 @@
 """Tables: the same cases for every row, differences on pairs, there and back through JSON."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -181,15 +182,36 @@ def test_the_recorded_unet_beats_what_has_learned_nothing(baseline):
     assert leaderboard.difference(recorded, "U-Net, soft", baseline, "dice").low > 0
 
 
-def test_cases_are_told_apart_by_how_many_raters_drew(table):
+def test_cases_are_told_apart_by_how_many_of_their_raters_drew(table):
     drew = (STORE.masks > 0).any(axis=(2, 3)).sum(axis=1)
     assert table["drew"] == drew.tolist()
-    some = {**table, "drew": [1, 1, 2, 2, 2, 2, 2, 2]}
+    assert table["raters"] == STORE.present.sum(axis=1).tolist()
+    some = {**table, "drew": [1, 1, 2, 2, 2, 2, 2, 2], "raters": [2, 2, 2, 2, 2, 3, 3, 3]}
     strata = leaderboard.by_drew(some, "blank", "ged2_v")
     values = np.array(table["values"]["blank"]["ged2_v"])
-    assert {k: v.cases for k, v in strata.items()} == {1: 2, 2: 6}
-    assert strata[1].mean == pytest.approx(values[:2].mean())
-    assert strata[2].mean == pytest.approx(values[2:].mean())
+    assert {kind: found.cases for kind, found in strata.items()} == {(1, 2): 2, (2, 2): 3, (2, 3): 3}
+    assert strata[1, 2].mean == pytest.approx(values[:2].mean())
+    assert strata[2, 2].mean == pytest.approx(values[2:5].mean())
+
+
+def test_rows_are_timed_in_turns_by_the_draw_of_the_first_case():
+    drawn = []
+
+    def draw(name, wait):
+        def one(batch, n, rng):
+            drawn.append(name)
+            time.sleep(wait)
+            return draws.blank(2)(batch, n, rng)
+
+        return one
+
+    rows = [
+        row("fast", [draw("other", 0.5), draw("fast", 0.001)]),
+        row("slow", [draw("other", 0.5), draw("slow", 0.01)]),
+    ]
+    took = leaderboard.draw_seconds(rows, STORE, leaderboard.Scoring(2, parts=[range(1, 8), [0]]))
+    assert drawn == ["fast", "slow"] * leaderboard.TURNS
+    assert 0.001 <= took["fast"] < 0.01 <= took["slow"]
 
 
 def test_cases_of_one_group_are_drawn_together(table):
@@ -201,4 +223,4 @@ def test_cases_of_one_group_are_drawn_together(table):
 
 def test_an_older_table_does_not_say_who_drew(table):
     with pytest.raises(DataError, match="does not say how many raters drew"):
-        leaderboard.by_drew({key: value for key, value in table.items() if key != "drew"}, "blank", "ged2_v")
+        leaderboard.by_drew({key: value for key, value in table.items() if key != "raters"}, "blank", "ged2_v")
