@@ -20,7 +20,7 @@ class Multiplier(nn.Module):
 
     Args:
         decay: of the moving average.
-        rate: of lambda's gradient.
+        rate: of lambda's gradient; optimizers that divide gradients by their size, as Adam and its family, undo it.
         start: lambda at first.
     """
 

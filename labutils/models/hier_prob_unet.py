@@ -61,7 +61,7 @@ class HierProbUNetConfig:
     hard: float = 0.02  # share of the batch's pixels that count, of "geco" alone
     kappa: float = 0.05  # target of the loss, nats a hard pixel
     decay: float = 0.99  # of the moving average
-    rate: float = 0.01  # of the multiplier's gradient
+    rate: float = 0.01  # of the multiplier's gradient; without effect under Adam and its family
     start: float = 1.0  # the multiplier at first; less than 1 for a short training, so that the prior keeps up
 
     def __post_init__(self) -> None:
