@@ -13,7 +13,7 @@ from tests.hide import HIDE
 from tests.notebooks.cells import CHAPTERS, ROOT
 
 TRAIN = [path for path in CHAPTERS if 4 <= int(path.name[:2]) <= 10]
-PREPARED = ("04", "05", "06", "09")  # their data are made by packages that the light core lacks, and then kept
+PREPARED = ("04", "05", "06", "09", "10")  # their data are made by packages that the light core lacks, and then kept
 SCRIPT = """
 import runpy
 import sys
