@@ -10,7 +10,7 @@ from labutils.core.files import read_json
 from labutils.core.runtime import rng_for
 from labutils.data.folds import by_patient, by_split
 from labutils.evaluation.contenders import ENTRANTS, Contender, Entrant
-from labutils.evaluation.draws import from_model, from_sampler
+from labutils.evaluation.draws import from_model, from_sampler, mean_training_mask
 from labutils.evaluation.entries import entrant_rows, reference_rows, train_once, trained, trainings
 from labutils.evaluation.leaderboard import Scoring, score_row
 from labutils.models.samplers import Ensemble
@@ -91,6 +91,15 @@ def test_references_have_a_draw_for_each_fold():
     rows = list(reference_rows(DIVISION, Scoring(2)))
     assert [row.name for row in rows] == ["blank", "mean training mask", "Otsu", "rater majority", "oracle sampler"]
     assert all(len(row.draw) == 1 for row in rows)
+
+
+def test_the_mean_mask_of_each_fold_is_that_of_the_cases_it_learns_from():
+    row = next(row for row in reference_rows(FOLDS, Scoring(2)) if row.name == "mean training mask")
+    for fold, draw in zip(FOLDS.folds, row.draw, strict=True):
+        held = FOLDS.store.batch(fold.held)
+        others = [mean_training_mask(other.train, 2)(held, 1, rng_for(0, "none")) for other in FOLDS.folds]
+        given = draw(held, 1, rng_for(0, "none"))
+        assert [torch.equal(given, other) for other in others] == [other is fold for other in FOLDS.folds]
 
 
 def test_other_settings_are_refused_and_other_weights_too(out, tmp_path):
