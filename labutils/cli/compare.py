@@ -139,6 +139,7 @@ def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender]) -> No
 def _notes(plan: Plan, chosen: Sequence[Contender], left_out: Mapping[str, str]) -> Iterator[str]:
     for name, why in left_out.items():
         yield f"{name} is left out: {why}"
+    yield from filter(None, (contender.own_fit for contender in chosen))
     yield from rater_notes(plan.train)
     configs = [contender.config(plan.shared, plan.train) for contender in chosen]
     for config in [config for config in configs if isinstance(config, ConfusionConfig)][:1]:

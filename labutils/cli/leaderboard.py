@@ -103,6 +103,8 @@ def leaderboard(
         require_own_folder(request.out / training.folder, "run folder", RUN)
         same_run(request.out / training.folder, training.asked())
     scoring = Scoring(request.samples, metrics=tuple(request.metrics) or None, parts=division.parts)
+    for note in filter(None, (entrant.contender.own_fit for entrant in entrants)):
+        typer.echo(f"note: {note}")
     request.out.mkdir(parents=True, exist_ok=True)
     with only_one(request.out / MARK, f"another leaderboard is running in {request.out}; wait for it, or end it"):
         typer.echo(f"score {counted(division.store)}, in {quantity(len(division.folds), 'fold')}")

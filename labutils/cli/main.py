@@ -152,7 +152,8 @@ def compare(
 
     All train on the whole split "train" and none is chosen by a score: settings are model.* (of every model) and fit.*.
     With --rows faults the models are a published network as it is, with each of its faults repaired, and with all;
-    with --rows drawing small networks that draw answers, beside a U-Net.
+    with --rows drawing small networks that draw answers, beside a U-Net. A model that trains with settings of its own,
+    as some of those do, keeps them over fit.*; a note names them.
     """
     from labutils.cli import compare as command
     from labutils.cli.settings import read_tables
@@ -205,7 +206,8 @@ def leaderboard(
     """Train the networks that draw answers, and what they must beat, and score all of them on the same cases.
 
     All train to the last epoch and none is chosen by a score: settings are model.* (of every network) and fit.*. A
-    U-Net answers under every rule, and as an ensemble of four; blank, oracle and the like stand beside them.
+    U-Net answers under every rule, and as an ensemble of four; blank, oracle and the like stand beside them. A network
+    that trains with settings of its own keeps them over fit.*; a note names them.
     """
     from labutils.cli import leaderboard as command
     from labutils.cli.settings import read_tables
