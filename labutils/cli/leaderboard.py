@@ -35,6 +35,8 @@ from labutils.training.fit import Callback, Epoch
 
 TABLES = ("model", "fit")
 MARK, SCORES = ".leaderboard", "scores"  # files in the folder of trainings
+_NO_EPOCH = "every network trains to the last epoch"
+GIVEN = {"seed": "trainings have the seeds 0, 1 and so on", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}
 SHOWN = ("dice", "ged2_v", "hungarian_iou", "diversity")  # columns printed; the file has them all
 
 
@@ -89,14 +91,14 @@ def leaderboard(
     limit: int | None,
 ) -> None:
     """Train and score what is missing, then write the table; everything is checked before anything is written."""
-    where, config = pick_device(device), fit_config(settings["fit"])
+    where, config = pick_device(device), fit_config(settings["fit"], GIVEN, "a leaderboard")
     require(not request.json_file.is_dir(), f"--json {request.json_file} is a folder; wanted a file", ConfigError)
     require_writable(request.json_file.parent, "folder of --json")
     require_own_folder(request.out, "folder of trainings", MARK)
     entrants = _entrants(request)
-    require_shared(settings["model"], [entrant.contender for entrant in entrants])
-    unknown = [name for name in request.metrics if name not in METRICS]
-    require(not unknown, f"--metric is {unknown[:1]}; known are {', '.join(METRICS)}", ConfigError)
+    require_shared(settings["model"], [entrant.contender for entrant in entrants], "the leaderboard")
+    for name in request.metrics:
+        require_choice("--metric", name, tuple(METRICS))
     division = _division(request, root, limit, config.crop_px)
     wanted = trainings(entrants, division, settings["model"], config)
     for training in wanted:

@@ -160,9 +160,20 @@ def test_one_split_is_scored_by_what_learned_from_train(crops, tmp_path):
         (("--folds", 10), "folds is 10 for 9 patients; wanted 2 to 9"),
         (("--folds", 2, "--only", "V-Net"), "'V-Net'"),
         (("--folds", 2, "--networks", "huge"), "'huge'"),
-        (("--folds", 2, "--metric", "luck"), "--metric is ['luck']"),
-        (("--folds", 2, "--set", "fit.seed=1"), "fit.seed is not free"),
-        (("--folds", 2, "--set", "model.widths=1"), "no model of the comparison has a setting 'widths'"),
+        (("--folds", 2, "--metric", "luck"), "--metric is 'luck'; wanted one of 'dice_truth', 'dice', "),
+        (
+            ("--folds", 2, "--metric", "dice", "--metric", "ged"),
+            "--metric is 'ged'; wanted one of 'dice_truth', 'dice', ",
+        ),
+        (
+            ("--folds", 2, "--set", "fit.seed=1"),
+            "fit.seed is not free in a leaderboard: trainings have the seeds 0, 1 and so on",
+        ),
+        (
+            ("--folds", 2, "--set", "fit.patience=1"),
+            "fit.patience is not free in a leaderboard: every network trains to the last epoch",
+        ),
+        (("--folds", 2, "--set", "model.widths=1"), "no model of the leaderboard has a setting 'widths'"),
         (("--folds", 2, "--set", "model.width=1"), "is what the row 'U-Net' stands for"),
     ],
 )
