@@ -10,7 +10,7 @@ import typer
 from labutils import __version__
 from labutils.cli.data_commands import data_app
 from labutils.cli.errors import OneSentence
-from labutils.cli.options import Assignments, Config, Data, Device, Limit, Root, Tracking
+from labutils.cli.options import Assignments, Config, Data, Device, Limit, Root, Run, Tracking
 from labutils.core.notice import RESEARCH_USE
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def train(
 
 @app.command(epilog=RESEARCH_USE)
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    run: Run,
     data: Data,
     split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate, or held-out")],
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the scores go")],
@@ -105,7 +105,7 @@ def evaluate(
 
 @app.command(epilog=RESEARCH_USE)
 def sample(
-    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    run: Run,
     image: Annotated[Path, typer.Argument(help="an image: PNG, TIFF, or a volume as NIfTI")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="new folder for answers, mean and spread")],
     n: Annotated[int, typer.Option("--n", min=1, help="answers drawn")] = 16,

@@ -1,6 +1,7 @@
 """Answers to one image from the command line: the library's, as pictures or as a volume that lies as the image."""
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -17,7 +18,10 @@ from labutils.data.volumes import read_volume
 from labutils.evaluation.passport import check_passport
 from labutils.models.registry import build, make_config
 from labutils.models.samplers import FixedMap, IndependentPixels
+from labutils.training import trained
 from labutils.training.checkpoint import save_weights
+from labutils.training.tensors import content_hash
+from labutils.training.trained import ModelCard, ship
 from tests.cli.asking import ask, files_below, refused
 
 
@@ -65,6 +69,24 @@ def test_pictures_are_the_library_s_answers(run, picture, tmp_path):
     mean, spread = 1 - probs[:, 0].mean(dim=0), probs[:, 0].std(dim=0, correction=0)
     assert np.abs(read_gray(out / "mean.png") / 255 - mean.numpy()).max() <= 0.5 / 255 + 1e-6
     assert np.abs(read_gray(out / "spread.png") / 255 * WIDEST - spread.numpy()).max() <= 0.25 / 255 + 1e-6
+
+
+def test_the_limits_of_a_network_that_comes_with_the_package_are_told(run, picture, tmp_path, monkeypatch):
+    card = ModelCard(title="t", learned_from="noise", answers="noise", limits="It has never seen a dog.", licence="CC0")
+    own = shutil.copytree(run, tmp_path / "own")
+    (own / "passport.json").write_text(json.dumps({"weights_sha256": content_hash(labutils.load(own).state_dict())}))
+    ship(own, tmp_path / "weights" / "noisy", card)
+    monkeypatch.setattr(trained, "FOLDER", tmp_path / "weights")
+    answer = ask("sample", "noisy", picture, "--n", 1, "--out", tmp_path / "out")
+    assert answer.code == 0, answer
+    assert answer.out.splitlines()[0] == "note: It has never seen a dog."
+    assert len(answer.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["sample", "evaluate"])
+def test_the_help_says_that_a_network_of_the_package_can_be_named(name):
+    told = " ".join(ask(name, "--help").out.split())
+    assert "or the name of a network that comes with the package (the book's page of model cards has them)" in told
 
 
 def test_the_passport_names_weights_image_and_sampler(run, picture, tmp_path):
