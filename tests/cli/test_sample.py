@@ -12,7 +12,7 @@ import labutils
 from labutils.cli.sample import WIDEST, draw_answers
 from labutils.core.files import sha256_of_file
 from labutils.core.runtime import rng_for
-from labutils.data.own_pixels import read_image, read_labels
+from labutils.data.own_pixels import KINDS, read_image, read_labels
 from labutils.data.pictures import read_gray, write_gray
 from labutils.data.volumes import read_volume
 from labutils.evaluation.passport import check_passport
@@ -133,6 +133,10 @@ def test_three_classes_are_written_as_their_numbers(tmp_path, picture):
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_written(run, picture, volume, tmp_path):
+    photo, text = picture.with_name("photo.JPG"), picture.with_name("text.png")
+    write_gray(picture.with_name("photo.jpg"), read_gray(picture))
+    picture.with_name("photo.jpg").rename(photo)
+    text.write_text("hello")
     before = files_below(tmp_path)
     out = tmp_path / "out"
     color = tmp_path.parent / f"{tmp_path.name}-color.png"
@@ -143,6 +147,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(run, picture, volum
         ((run, volume, "--out", out), "wanted window = [low, high]"),
         ((run, volume, "--out", out, "--window", 5, 5), "--window 5 5 is empty"),
         ((run, tmp_path / "gone.png", "--out", out), "gone.png"),
+        ((run, photo, "--out", out), f"photo.JPG is a file of a kind that is not read; wanted {KINDS}"),
+        ((run, text, "--out", out), "text.png is no PNG file; wanted a picture"),
         ((run, color, "--out", out), "has 3 channels and the network 1; wanted them equal"),
         ((run, picture, "--out", tmp_path), "exists already; wanted the name of a new folder"),
         ((run, picture, "--out", out, "--sampler", "random-threshold"), "sampler of prob-unet"),
