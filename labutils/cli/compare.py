@@ -54,7 +54,7 @@ def compare(
 
     Everything is checked before anything is written.
     """
-    where, config = pick_device(device), fit_config(settings["fit"])
+    where, config = pick_device(device), fit_config(settings["fit"], GIVEN, "a comparison")
     require(not json_file.is_dir(), f"--json {json_file} is a folder; wanted a file", ConfigError)
     require_writable(json_file.parent, "folder of --json")
     require_own_folder(out, "folder of trainings", LOCK)
@@ -68,7 +68,7 @@ def compare(
     shared = settings["model"]
     plan = Plan(train=train, test=test, shared=shared, fit=config, seeds=range(seeds), samples=samples, device=where)
     chosen, left_out = chosen_contenders(ROWS[rows], only, train)
-    require_shared(plan.shared, chosen)
+    require_shared(plan.shared, chosen, "the comparison")
     folders = {(c.name, seed): out / f"{c.folder}-{seed}" for seed in plan.seeds for c in chosen}
     for contender in chosen:
         for seed in plan.seeds:
@@ -88,14 +88,18 @@ def compare(
     typer.echo(f"the table is in {json_file}")
 
 
-def fit_config(settings: Mapping[str, Any]) -> FitConfig:
+def fit_config(settings: Mapping[str, Any], given: Mapping[str, str], where: str) -> FitConfig:
     """How all contenders train.
 
+    Args:
+        settings: those of fit.* that are asked for.
+        given: why a setting is not free, by its name.
+        where: what the contenders are put into, as in "a comparison".
     Raises:
-        ConfigError: a setting is unknown, out of range, or not free in a comparison.
+        ConfigError: a setting is unknown, out of range, or not free.
     """
-    for name, why in GIVEN.items():
-        require(name not in settings, f"fit.{name} is not free in a comparison: {why}", ConfigError)
+    for name, why in given.items():
+        require(name not in settings, f"fit.{name} is not free in {where}: {why}", ConfigError)
     return from_dict(FitConfig, settings, "fit")
 
 
@@ -123,15 +127,19 @@ def chosen_contenders(
     return [contender for contender in asked if contender.name not in left_out], left_out
 
 
-def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender]) -> None:
+def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender], where: str) -> None:
     """Refuse a setting for all contenders that none of them has, or that is what a row stands for.
 
+    Args:
+        shared: settings of model.* that are asked for.
+        chosen: the contenders.
+        where: what they are put into, as in "the comparison".
     Raises:
         ConfigError: as said.
     """
     known = {name for contender in chosen for name in contender.knows(shared)}
     for name in shared:
-        require(name in known, f"no model of the comparison has a setting {name!r}", ConfigError)
+        require(name in known, f"no model of {where} has a setting {name!r}", ConfigError)
         own = next((contender.name for contender in chosen if name in contender.settings), "")
         require(not own, f"model.{name} is what the row {own!r} stands for; wanted another setting", ConfigError)
 
@@ -139,6 +147,7 @@ def require_shared(shared: Mapping[str, Any], chosen: Sequence[Contender]) -> No
 def _notes(plan: Plan, chosen: Sequence[Contender], left_out: Mapping[str, str]) -> Iterator[str]:
     for name, why in left_out.items():
         yield f"{name} is left out: {why}"
+    yield from filter(None, (contender.own_fit for contender in chosen))
     yield from rater_notes(plan.train)
     configs = [contender.config(plan.shared, plan.train) for contender in chosen]
     for config in [config for config in configs if isinstance(config, ConfusionConfig)][:1]:

@@ -35,6 +35,8 @@ from labutils.training.fit import Callback, Epoch
 
 TABLES = ("model", "fit")
 MARK, SCORES = ".leaderboard", "scores"  # files in the folder of trainings
+_NO_EPOCH = "every network trains to the last epoch"
+GIVEN = {"seed": "trainings have the seeds 0, 1 and so on", "keep": _NO_EPOCH, "patience": _NO_EPOCH, "goal": _NO_EPOCH}
 SHOWN = ("dice", "ged2_v", "hungarian_iou", "diversity")  # columns printed; the file has them all
 
 
@@ -89,20 +91,22 @@ def leaderboard(
     limit: int | None,
 ) -> None:
     """Train and score what is missing, then write the table; everything is checked before anything is written."""
-    where, config = pick_device(device), fit_config(settings["fit"])
+    where, config = pick_device(device), fit_config(settings["fit"], GIVEN, "a leaderboard")
     require(not request.json_file.is_dir(), f"--json {request.json_file} is a folder; wanted a file", ConfigError)
     require_writable(request.json_file.parent, "folder of --json")
     require_own_folder(request.out, "folder of trainings", MARK)
     entrants = _entrants(request)
-    require_shared(settings["model"], [entrant.contender for entrant in entrants])
-    unknown = [name for name in request.metrics if name not in METRICS]
-    require(not unknown, f"--metric is {unknown[:1]}; known are {', '.join(METRICS)}", ConfigError)
+    require_shared(settings["model"], [entrant.contender for entrant in entrants], "the leaderboard")
+    for name in request.metrics:
+        require_choice("--metric", name, tuple(METRICS))
     division = _division(request, root, limit, config.crop_px)
     wanted = trainings(entrants, division, settings["model"], config)
     for training in wanted:
         require_own_folder(request.out / training.folder, "run folder", RUN)
         same_run(request.out / training.folder, training.asked())
     scoring = Scoring(request.samples, metrics=tuple(request.metrics) or None, parts=division.parts)
+    for note in filter(None, (entrant.contender.own_fit for entrant in entrants)):
+        typer.echo(f"note: {note}")
     request.out.mkdir(parents=True, exist_ok=True)
     with only_one(request.out / MARK, f"another leaderboard is running in {request.out}; wait for it, or end it"):
         typer.echo(f"score {counted(division.store)}, in {quantity(len(division.folds), 'fold')}")

@@ -10,7 +10,7 @@ import typer
 from labutils import __version__
 from labutils.cli.data_commands import data_app
 from labutils.cli.errors import OneSentence
-from labutils.cli.options import Assignments, Config, Data, Device, Limit, Root, Tracking
+from labutils.cli.options import Assignments, Config, Data, Device, Limit, Root, Run, Tracking
 from labutils.core.notice import RESEARCH_USE
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def train(
 
 @app.command(epilog=RESEARCH_USE)
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    run: Run,
     data: Data,
     split: Annotated[str, typer.Option("--split", help="split of the dataset, such as validate, or held-out")],
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="where the scores go")],
@@ -105,7 +105,7 @@ def evaluate(
 
 @app.command(epilog=RESEARCH_USE)
 def sample(
-    run: Annotated[Path, typer.Argument(help="run folder that labutils train wrote")],
+    run: Run,
     image: Annotated[Path, typer.Argument(help="an image: PNG, TIFF, or a volume as NIfTI")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="new folder for answers, mean and spread")],
     n: Annotated[int, typer.Option("--n", min=1, help="answers drawn")] = 16,
@@ -152,7 +152,8 @@ def compare(
 
     All train on the whole split "train" and none is chosen by a score: settings are model.* (of every model) and fit.*.
     With --rows faults the models are a published network as it is, with each of its faults repaired, and with all;
-    with --rows drawing small networks that draw answers, beside a U-Net.
+    with --rows drawing small networks that draw answers, beside a U-Net. A model that trains with settings of its own,
+    as some of those do, keeps them over fit.*; a note names them.
     """
     from labutils.cli import compare as command
     from labutils.cli.settings import read_tables
@@ -205,7 +206,8 @@ def leaderboard(
     """Train the networks that draw answers, and what they must beat, and score all of them on the same cases.
 
     All train to the last epoch and none is chosen by a score: settings are model.* (of every network) and fit.*. A
-    U-Net answers under every rule, and as an ensemble of four; blank, oracle and the like stand beside them.
+    U-Net answers under every rule, and as an ensemble of four; blank, oracle and the like stand beside them. A network
+    that trains with settings of its own keeps them over fit.*; a note names them.
     """
     from labutils.cli import leaderboard as command
     from labutils.cli.settings import read_tables

@@ -10,6 +10,13 @@ import typer
 Data = Annotated[
     str, typer.Option("--data", help="name of a dataset (see labutils data list) or path of your own folder")
 ]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="run folder that labutils train wrote, or the name of a network that comes with the package (the book's "
+        "page of model cards has them)"
+    ),
+]
 Root = Annotated[
     Path | None, typer.Option("--root", help="folder of the dataset, or its parent (else LABUTILS_DATA is searched)")
 ]

@@ -13,6 +13,7 @@ from labutils.cli.stores import Stores
 from labutils.core.checks import ConfigError, DataError, require
 from labutils.core.files import read_json, write_json
 from labutils.data.store import Store
+from labutils.evaluation.passport import describe_store
 from labutils.models.base import Model
 from labutils.search.redact import redacted
 from labutils.training.checkpoint import PASSPORT, RUN, require_own_weights
@@ -61,7 +62,7 @@ class Run(NamedTuple):
     def notes(self, store: Store) -> list[str]:
         """What to know of a store before believing this run's scores on it."""
         if not self.members:
-            return [f"note: the run does not say which cases it saw (it has no {MEMBERS})"]
+            return self._notes_of_splits(store) or [self._note_of_no_cases()]
         lines = []
         for use, patient_of in self.members.items():
             seen = set(patient_of.values())
@@ -70,6 +71,26 @@ class Run(NamedTuple):
                 lines.append(f"note: the run was {use} on {same} of these {len(store)} cases")
             elif shared:
                 lines.append(f"note: the run was {use} on other cases of the patients of {len(shared)} of these cases")
+        return lines
+
+    def _note_of_no_cases(self) -> str:
+        learned = self.splits[0] if self.splits else {}
+        told = ""
+        if {"cases", "name", "split"} <= learned.keys():
+            told = f"; it was trained on {learned['cases']} cases of {learned['name']}/{learned['split']}"
+        return f"note: the run does not say which cases it saw (it has no {MEMBERS}){told}"
+
+    def _notes_of_splits(self, store: Store) -> list[str]:
+        """What its passport says of a store, where no list of cases was kept."""
+        # to the last epoch nothing is chosen: the second split of a comparison's run is one that it was scored on
+        uses = ("trained",) if self.fit.get("keep") == "last" else ("trained", "chosen")
+        here, lines = describe_store(store), []
+        for use, part in zip(uses, self.splits, strict=False):
+            if part.get("manifest") == here["manifest"]:
+                lines.append(f"note: the run was {use} on these {len(store)} cases")
+            elif all(part.get(name) == here[name] for name in ("name", "split", "source")):
+                where = f"{here['name']}/{here['split']}"
+                lines.append(f"note: the run was {use} on cases of {where}, where these {len(store)} are from")
         return lines
 
 

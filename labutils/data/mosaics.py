@@ -60,13 +60,18 @@ def mosaic(planted: Planted, rows: int, columns: int) -> Mosaic:
         rows: of objects.
         columns: of objects.
     Raises:
-        InputError: rows or columns are below 1, there are too few cases, or the raters are identified.
+        InputError: rows or columns are below 1, there are too few cases, the raters are identified, or a rater judged
+            some of the cases that are joined and not the others.
     """
     require(rows >= 1 and columns >= 1, f"rows and columns are {rows} and {columns}; wanted 1 or more of each")
     small, objects = planted.store, rows * columns
     count = len(small) // objects
     require(count, f"{len(small)} cases were given for {objects} objects a case; wanted at least as many")
     require(not small.card.identified, f"raters of {small.card.name!r} are identified; wanted exchangeable ones")
+    judged = small.present[: count * objects].reshape(count, objects, -1)
+    same = (judged == judged[:, :1]).all(axis=(1, 2))
+    first = small.cases[objects * int(same.argmin())]
+    require(same.all(), f"{objects} cases from {first!r} on differ in who judged them; wanted the same raters in each")
 
     def joined(array: np.ndarray) -> np.ndarray:
         """(N T, ..., h, w) to (N, ..., rows h, columns w)."""
@@ -79,7 +84,7 @@ def mosaic(planted: Planted, rows: int, columns: int) -> Mosaic:
         small,
         image=joined(small.image),
         masks=joined(small.masks),
-        present=small.present[firsts],
+        present=judged[:, 0],
         truth=None if small.truth is None else joined(small.truth),
         spacing_mm=small.spacing_mm[firsts],
         patients=small.patients[firsts],

@@ -10,11 +10,12 @@ import numpy as np
 from labutils.core.checks import DataError, require
 from labutils.data.grids import Grid
 from labutils.data.own_card import FILE
-from labutils.data.own_files import is_volume
+from labutils.data.own_files import ENDINGS, is_volume
 from labutils.data.pictures import only_gray, read_picture
 from labutils.data.tiff import read_tiff_picture
 from labutils.data.volumes import read_volume
 
+KINDS = "PNG (.png), TIFF (.tif, .tiff) or NIfTI (.nii, .nii.gz)"
 WINDOW = f"window = [low, high] in {FILE}"
 
 
@@ -58,6 +59,8 @@ def read_labels(path: Path, classes: int) -> Pixels:
 
 
 def _raw(path: Path) -> tuple[np.ndarray, Grid | None]:
+    known = path.name.lower().endswith(ENDINGS)
+    require(known, f"{path} is a file of a kind that is not read; wanted {KINDS}", DataError)
     if is_volume(path):
         return read_volume(path)
     return (read_picture(path) if path.suffix.lower() == ".png" else read_tiff_picture(path)), None

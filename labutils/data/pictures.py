@@ -10,6 +10,7 @@ from labutils.core.checks import DataError, require
 from labutils.core.files import names_file
 
 _ENDS = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}  # how a whole file starts and ends
+_NEITHER = "neither PNG nor JPEG"
 JPEG_QUALITY = 95
 _TAIL = 64  # bytes searched for the end, as some writers pad the file
 
@@ -46,7 +47,8 @@ def read_picture(path: Path) -> np.ndarray:
         DataError: the file cannot be read, is neither PNG nor JPEG, is damaged or cut short, or holds transparency;
             the text names the file.
     """
-    picture = _decoded(path, "a picture")
+    kinds = "no PNG file" if path.suffix.lower() == ".png" else _NEITHER
+    picture = _decoded(path, "a picture", kinds)
     if picture.ndim == 2:
         return picture
     channels = picture.shape[-1]
@@ -97,7 +99,8 @@ def write_gray(path: Path, gray: np.ndarray) -> None:
         path.write_bytes(content.tobytes())
 
 
-def _decoded(path: Path, wanted: str) -> np.ndarray:
+def _decoded(path: Path, wanted: str, otherwise: str = _NEITHER) -> np.ndarray:
+    """What a file of `_ENDS` holds; of any other file it is said that it is what `otherwise` says."""
     import cv2
 
     try:
@@ -106,7 +109,7 @@ def _decoded(path: Path, wanted: str) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     end = next((end for start, end in _ENDS.items() if content.startswith(start)), None)
     if end is None:
-        raise DataError(f"{path} is neither PNG nor JPEG; wanted {wanted}")
+        raise DataError(f"{path} is {otherwise}; wanted {wanted}")
     # Without this check a decoder may fill what is missing with gray and say nothing.
     require(end in content[-_TAIL:], f"{path} is cut short; wanted the whole file, copied again", DataError)
     try:

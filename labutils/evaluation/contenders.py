@@ -40,6 +40,12 @@ class Contender:
         """How it trains: to the last epoch, chosen by nothing."""
         return replace(shared, **self.fit, seed=seed, keep="last", patience=0)
 
+    @property
+    def own_fit(self) -> str:
+        """How it trains otherwise than asked of all, as a sentence; "" where it does not."""
+        told = ", ".join(f"fit.{name}={value}" for name, value in self.fit.items())
+        return f"{self.name} trains with settings of its own: {told}" if told else ""
+
     def knows(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of some settings that its model has."""
         names = {entry.name for entry in fields(MODELS[self.model].config)}

@@ -205,6 +205,23 @@ def test_the_rows_of_faults_are_trained_and_every_score_of_what_they_draw_is_sho
         assert line == f"  {row['name']:34} {row['seeds'][0]['nats']:.2f}"
 
 
+def test_settings_of_a_row_s_own_are_told_before_it_trains_and_kept_in_the_table(tmp_path):
+    words = ("compare", "--data", "planted-styles", "--seeds", 1, "--limit", 4, "--set", "fit.epochs=1")
+    words += ("--rows", "drawing", "--only", "stochastic segmentation network", "--set", "fit.lr=0.1")
+    answer = ask(*words, "--out", tmp_path / "runs", "--json", tmp_path / "table.json")
+    assert answer.code == 0, answer
+    note = "stochastic segmentation network trains with settings of its own: fit.lr=0.003"
+    assert json.loads((tmp_path / "table.json").read_text())["notes"] == [note]
+    assert answer.out.index(f"note: {note}\n") < answer.out.index("(1 of 1 training)")
+    (run,) = (tmp_path / "runs").glob("*/run.json")
+    assert json.loads(run.read_text())["fit"]["lr"] == 0.003
+
+
+@pytest.mark.parametrize("name", ["compare", "leaderboard"])
+def test_the_help_says_that_settings_of_a_model_s_own_are_kept(name):
+    assert "settings of its own" in " ".join(ask(name, "--help").out.split())
+
+
 def test_what_has_no_interval_is_shown_without():
     row = {"name": "staple", "prior": "", "score": {"mean": 0.5, "low": None, "high": None}}
     table = {"score": {"name": "dice_truth"}, "image_only": [], "with_masks": [row]}

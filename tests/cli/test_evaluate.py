@@ -112,7 +112,31 @@ def test_what_was_seen_before_is_told_of_parts_of_the_cases_and_of_their_patient
 def test_a_run_that_does_not_say_what_it_saw_is_told(trained, crops, here, tmp_path):
     run = shutil.copytree(trained[0], tmp_path / "copy")
     (run / "cases.json").unlink()
-    assert "note: the run does not say which cases it saw" in ask(*words(run, crops)).out
+    told = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(told | {"data": {}}))
+    assert "note: the run does not say which cases it saw (it has no cases.json)\n" in ask(*words(run, crops)).out
+
+
+def test_a_passport_says_what_was_seen_where_no_cases_are_listed(trained, crops, here, tmp_path):
+    """As with a network that comes with the package: weights and a passport, and nothing else."""
+    run = tmp_path / "copy"
+    run.mkdir()
+    for name in ("weights.safetensors", "passport.json"):
+        shutil.copy(trained[0] / name, run)
+    assert "\nnote: the run was trained on these 12 cases\n" in ask(*words(run, crops, split="train")).out
+    assert "\nnote: the run was chosen on these 6 cases\n" in ask(*words(run, crops)).out
+    part = ask(*words(run, crops, "--limit", 4, split="train")).out
+    assert "\nnote: the run was trained on cases of lidc-crops/train, where these 4 are from\n" in part
+    passport = json.loads((run / "passport.json").read_text())
+    passport["config"]["fit"]["keep"] = (
+        "last"  # as in a comparison, where the second split is scored and chooses nothing
+    )
+    (run / "passport.json").write_text(json.dumps(passport))
+    told = "note: the run does not say which cases it saw (it has no cases.json); it was trained on 12 cases of "
+    assert f"\n{told}lidc-crops/train\n" in ask(*words(run, crops)).out
+    passport["data"] = [part | {"source": "twin", "manifest": "0"} for part in passport["data"]]
+    (run / "passport.json").write_text(json.dumps(passport))
+    assert "note: the run does not say which cases it saw" in ask(*words(run, crops, split="train")).out
 
 
 def test_patients_held_out_are_scored(crops, here, tmp_path):

@@ -3,8 +3,15 @@
 import json
 
 import pytest
+import torch
 
-from labutils.evaluation.leaderboard import by_drew, difference, read_table
+import labutils
+from labutils.core.files import read_json
+from labutils.data import catalog
+from labutils.data.folds import by_patient
+from labutils.evaluation.draws import from_model
+from labutils.evaluation.evaluate import evaluate
+from labutils.evaluation.leaderboard import KEPT, by_drew, difference, read_table
 from tests.cli.asking import ask, files_below, refused
 
 TINY = ("--set", "fit.batch_size=8", "--set", "fit.epochs=1")
@@ -43,6 +50,13 @@ def test_every_case_of_both_splits_is_scored_once_by_every_row(ranked):
     assert "| blank |" in answer.out
 
 
+def test_settings_of_a_network_s_own_are_told_before_it_trains(ranked):
+    _, _, answer = ranked
+    notes = [line for line in answer.out.splitlines() if line.startswith("note: ")]
+    assert notes == ["note: stochastic segmentation network trains with settings of its own: fit.lr=0.003"]
+    assert answer.out.index(notes[0]) < answer.out.index("(1 of 4 trainings)")
+
+
 def test_no_network_scores_a_patient_it_learned_from(ranked):
     _, folder, _ = ranked
     table = read_table(folder / "table.json")
@@ -52,6 +66,33 @@ def test_no_network_scores_a_patient_it_learned_from(ranked):
     assert sum(part["patients"] for part in learned) == scored["patients"] == 9
     assert row["draw_s"] > 0
     assert len(row["passport"]["config"]["seconds"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("stochastic segmentation network", "model"),
+        ("U-Net with dropout", "model"),
+        ("U-Net with dropout, dropout", "dropout"),
+    ],
+)
+def test_every_case_has_the_score_of_the_network_that_learned_without_its_patient(crops, ranked, name, rule):
+    """The network is looked up by what its own passport says that it learned from."""
+    _, folder, _ = ranked
+    table, scores = read_table(folder / "table.json"), {}
+    stores = [catalog.load("lidc-crops", split, root=crops) for split in ("train", "validate")]
+    division = by_patient(stores, 2)
+    runs = [path.parent for path in (folder / "runs").glob(f"{name.split(',')[0].lower().replace(' ', '-')}*/run.json")]
+    learned = {read_json(run / "passport.json")["data"][0]["manifest"]: run for run in runs}
+    for fold in division.folds:
+        held = division.store.subset(fold.held)
+        assert not set(held.patients) & set(fold.train.patients)
+        draw = from_model(labutils.load(learned[fold.train.manifest]), torch.device("cpu"), rule)
+        rows = evaluate(draw, held, samples=3, metrics=KEPT, resamples=10).rows
+        scores |= {row["case"]: [row[metric] for metric in KEPT] for row in rows}
+    for index, case in enumerate(table["cases"]):
+        kept = [table["values"][name][metric][index] for metric in KEPT]
+        assert kept == pytest.approx(scores[case], abs=1e-5, nan_ok=True)
 
 
 def test_a_finished_leaderboard_is_told_again_and_left_alone(ranked):
@@ -119,9 +160,20 @@ def test_one_split_is_scored_by_what_learned_from_train(crops, tmp_path):
         (("--folds", 10), "folds is 10 for 9 patients; wanted 2 to 9"),
         (("--folds", 2, "--only", "V-Net"), "'V-Net'"),
         (("--folds", 2, "--networks", "huge"), "'huge'"),
-        (("--folds", 2, "--metric", "luck"), "--metric is ['luck']"),
-        (("--folds", 2, "--set", "fit.seed=1"), "fit.seed is not free"),
-        (("--folds", 2, "--set", "model.widths=1"), "no model of the comparison has a setting 'widths'"),
+        (("--folds", 2, "--metric", "luck"), "--metric is 'luck'; wanted one of 'dice_truth', 'dice', "),
+        (
+            ("--folds", 2, "--metric", "dice", "--metric", "ged"),
+            "--metric is 'ged'; wanted one of 'dice_truth', 'dice', ",
+        ),
+        (
+            ("--folds", 2, "--set", "fit.seed=1"),
+            "fit.seed is not free in a leaderboard: trainings have the seeds 0, 1 and so on",
+        ),
+        (
+            ("--folds", 2, "--set", "fit.patience=1"),
+            "fit.patience is not free in a leaderboard: every network trains to the last epoch",
+        ),
+        (("--folds", 2, "--set", "model.widths=1"), "no model of the leaderboard has a setting 'widths'"),
         (("--folds", 2, "--set", "model.width=1"), "is what the row 'U-Net' stands for"),
     ],
 )

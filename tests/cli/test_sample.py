@@ -1,6 +1,7 @@
 """Answers to one image from the command line: the library's, as pictures or as a volume that lies as the image."""
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -11,13 +12,16 @@ import labutils
 from labutils.cli.sample import WIDEST, draw_answers
 from labutils.core.files import sha256_of_file
 from labutils.core.runtime import rng_for
-from labutils.data.own_pixels import read_image, read_labels
+from labutils.data.own_pixels import KINDS, read_image, read_labels
 from labutils.data.pictures import read_gray, write_gray
 from labutils.data.volumes import read_volume
 from labutils.evaluation.passport import check_passport
 from labutils.models.registry import build, make_config
 from labutils.models.samplers import FixedMap, IndependentPixels
+from labutils.training import trained
 from labutils.training.checkpoint import save_weights
+from labutils.training.tensors import content_hash
+from labutils.training.trained import ModelCard, ship
 from tests.cli.asking import ask, files_below, refused
 
 
@@ -67,6 +71,24 @@ def test_pictures_are_the_library_s_answers(run, picture, tmp_path):
     assert np.abs(read_gray(out / "spread.png") / 255 * WIDEST - spread.numpy()).max() <= 0.25 / 255 + 1e-6
 
 
+def test_the_limits_of_a_network_that_comes_with_the_package_are_told(run, picture, tmp_path, monkeypatch):
+    card = ModelCard(title="t", learned_from="noise", answers="noise", limits="It has never seen a dog.", licence="CC0")
+    own = shutil.copytree(run, tmp_path / "own")
+    (own / "passport.json").write_text(json.dumps({"weights_sha256": content_hash(labutils.load(own).state_dict())}))
+    ship(own, tmp_path / "weights" / "noisy", card)
+    monkeypatch.setattr(trained, "FOLDER", tmp_path / "weights")
+    answer = ask("sample", "noisy", picture, "--n", 1, "--out", tmp_path / "out")
+    assert answer.code == 0, answer
+    assert answer.out.splitlines()[0] == "note: It has never seen a dog."
+    assert len(answer.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["sample", "evaluate"])
+def test_the_help_says_that_a_network_of_the_package_can_be_named(name):
+    told = " ".join(ask(name, "--help").out.split())
+    assert "or the name of a network that comes with the package (the book's page of model cards has them)" in told
+
+
 def test_the_passport_names_weights_image_and_sampler(run, picture, tmp_path):
     ask("sample", run, picture, "--n", 1, "--out", tmp_path / "out", "--seed", 4)
     told = json.loads((tmp_path / "out" / "sample.json").read_text())
@@ -111,6 +133,10 @@ def test_three_classes_are_written_as_their_numbers(tmp_path, picture):
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_written(run, picture, volume, tmp_path):
+    photo, text = picture.with_name("photo.JPG"), picture.with_name("text.png")
+    write_gray(picture.with_name("photo.jpg"), read_gray(picture))
+    picture.with_name("photo.jpg").rename(photo)
+    text.write_text("hello")
     before = files_below(tmp_path)
     out = tmp_path / "out"
     color = tmp_path.parent / f"{tmp_path.name}-color.png"
@@ -121,6 +147,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(run, picture, volum
         ((run, volume, "--out", out), "wanted window = [low, high]"),
         ((run, volume, "--out", out, "--window", 5, 5), "--window 5 5 is empty"),
         ((run, tmp_path / "gone.png", "--out", out), "gone.png"),
+        ((run, photo, "--out", out), f"photo.JPG is a file of a kind that is not read; wanted {KINDS}"),
+        ((run, text, "--out", out), "text.png is no PNG file; wanted a picture"),
         ((run, color, "--out", out), "has 3 channels and the network 1; wanted them equal"),
         ((run, picture, "--out", tmp_path), "exists already; wanted the name of a new folder"),
         ((run, picture, "--out", out, "--sampler", "random-threshold"), "sampler of prob-unet"),

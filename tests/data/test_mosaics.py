@@ -1,5 +1,7 @@
 """Objects of a mosaic lie where they were put, and each keeps the answer that was drawn for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,23 @@ def test_the_answer_to_each_object_is_told_and_an_answer_that_nobody_gives_is_no
     masks = torch.from_numpy(many.store.masks) > 0
     assert np.array_equal(many.answered(masks, least=0.85).numpy(), many.drawn_by)
     assert many.answered(torch.zeros_like(masks), least=0.85).eq(-1).all()
+
+
+def test_cases_are_joined_where_the_same_raters_judged_them_and_refused_where_others_did():
+    """The case that is left over may differ."""
+    one = small()
+    present = np.ones_like(one.store.present)
+    present[6:, 2] = False
+
+    def with_raters(judged):
+        return one._replace(store=replace(one.store, present=judged, masks=one.store.masks * judged[..., None, None]))
+
+    assert np.array_equal(mosaic(with_raters(present), 2, 3).store.present, [[True, True, True], [True, True, False]])
+    present[12] = True
+    assert len(mosaic(with_raters(present), 2, 3).store) == 2
+    present[7, 2] = True
+    with pytest.raises(InputError, match="6 cases from 'train-6' on differ in who judged them; wanted the same raters"):
+        mosaic(with_raters(present), 2, 3)
 
 
 def test_what_does_not_fit_is_refused():

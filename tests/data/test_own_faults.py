@@ -99,7 +99,7 @@ PICTURES = {  # what is done to good pictures, and the fault that it makes
         lambda r: cut(r / D00),
         f"{D00}: is cut short; wanted the whole file, copied again",
     ),
-    "no picture": (lambda r: (r / D00).write_text("hello"), f"{D00}: is neither PNG nor JPEG; wanted a picture"),
+    "no picture": (lambda r: (r / D00).write_text("hello"), f"{D00}: is no PNG file; wanted a picture"),
     "transparency": (
         lambda r: save(r / D00, np.ones((16, 16, 4), np.uint8)),
         f"{D00}: has 4 channels; wanted 1 or 3, without transparency",

@@ -80,3 +80,9 @@ def test_a_row_trains_to_the_last_epoch_with_settings_of_its_own_over_those_of_a
     shared = FitConfig(epochs=3, lr=0.1, patience=2)
     assert own.fit_with(shared, 7) == FitConfig(epochs=3, lr=0.5, seed=7, keep="last")
     assert Contender(name="b", model="unet").fit_with(shared, 7).lr == 0.1
+
+
+def test_a_row_says_which_settings_of_its_training_are_its_own():
+    own = Contender(name="PHiSeg", model="phiseg", fit={"epochs": 120, "lr": 3e-3})
+    assert own.own_fit == "PHiSeg trains with settings of its own: fit.epochs=120, fit.lr=0.003"
+    assert Contender(name="b", model="unet").own_fit == ""
