@@ -6,7 +6,7 @@ import torch
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.registry import MODELS, build, make_config, name_of
-from tests.models.sizes import pairs, sized
+from tests.models.sizes import BUILT_FOR_ONE, pairs, sized
 
 BODY = {"width": 4, "levels": 2}
 SMALL = {
@@ -107,6 +107,21 @@ def test_every_parameter_gets_a_gradient(name):
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
         assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize("side", [8, 1])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_of_one_case_is_learned_from(name, side):
+    """The last batch of an epoch may be that small; also where the coarsest map is a single pixel."""
+    if side == 1:
+        side = 4 if name in BUILT_FOR_ONE else 2 ** (SMALL[name]["levels"] - 1)
+    model = make(name, height=side, width=side).train()
+    terms = model.objective(make_batch(1, height=side, width=side), 0, rng_for(0, "objective"))
+    assert all(torch.isfinite(term) for term in terms)
+    terms.total.backward()
+    slopes = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert slopes
+    assert all(torch.isfinite(slope).all() for slope in slopes)
 
 
 @pytest.mark.parametrize("name", MODELS)
