@@ -67,6 +67,8 @@ class Model(nn.Module, ABC):
             rng: a CPU generator; the draws are moved to the image's device.
         Returns:
             float32 (B, S, K, [D,] H, W), probabilities; the sum over K is 1.
+        Raises:
+            InputError: the image does not fit the network, n is below 1, or `rng` is no generator.
         """
 
     @abstractmethod

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.consensus.majority import random_rater
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import Norm, pad_to_multiple
@@ -156,7 +156,7 @@ class ProbUNet(Body):
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         require_shape("image", image, "BCHW", C=self.config.channels)
         return normal(self.prior(image)).draw(n, rng)
 

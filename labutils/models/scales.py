@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labutils.core.checks import require, require_shape
+from labutils.core.checks import require, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.models.base import Model
 from labutils.models.blocks import pad_to_multiple
@@ -88,14 +88,14 @@ class ScalesModel(Model):
         Raises:
             InputError: an argument is out of range, or there is another number of scales.
         """
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         maps, size = self._maps(image)
         descents = self._descents(maps, n, rng, self._which(drawn))
         return torch.stack([torch.softmax(self._logits(maps, at, size).float(), dim=1) for at in descents], dim=1)
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         maps, _ = self._maps(image)
         descents = self._descents(maps, n, rng, self._which("all"))
         return torch.stack([torch.cat(at.values, dim=1) for at in descents], dim=1)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from labutils.core.checks import InputError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.registry import MODELS, build, make_config, name_of
@@ -70,6 +71,16 @@ def test_the_same_generator_gives_the_same_samples(name):
     with torch.no_grad():
         first, second = (model.sample(image, 4, rng_for(0, "draw")) for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fewer_samples_than_one_and_shared_chance_are_refused(name):
+    model, image = make(name).eval(), make_batch().image
+    for draw in [getattr(model, method) for method in ("sample", "draw") if hasattr(model, method)]:
+        with pytest.raises(InputError, match="n is 0; wanted one sample or more"):
+            draw(image, 0, rng_for(0, "draw"))
+        with pytest.raises(InputError, match=r"wanted a torch\.Generator"):
+            draw(image, 2, None)
 
 
 @pytest.mark.parametrize("name", MODELS)
