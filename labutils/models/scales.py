@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labutils.core.checks import require, require_draws, require_shape
+from labutils.core.checks import InputError, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.models.base import Model
 from labutils.models.blocks import pad_to_multiple
@@ -83,10 +83,10 @@ class ScalesModel(Model):
             image: float32 (B, C, H, W) in [0, 1]; encoded once, and decoded once down to the first scale that is drawn.
             n: S, one or more.
             rng: a CPU generator.
-            drawn: which scales are drawn, the coarsest first; the others are at the mean of what is believed of them
-                given the coarser ones.
+            drawn: which scales are drawn, True or False for each, the coarsest first, or a name for some of them; the
+                others are at the mean of what is believed of them given the coarser ones.
         Raises:
-            InputError: an argument is out of range, or there is another number of scales.
+            InputError: an argument is out of range, `drawn` is neither, or there is another number of scales.
         """
         require_draws(n, rng)
         maps, size = self._maps(image)
@@ -172,12 +172,13 @@ class ScalesModel(Model):
 
     def _which(self, drawn: Drawn | Sequence[bool]) -> tuple[bool, ...]:
         scales = len(self.config.latents)
-        if isinstance(drawn, str):
-            named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
-            require(drawn in named, f"drawn is {drawn!r}; wanted one of 'all', 'global', 'local', or a list")
+        named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
+        if isinstance(drawn, str) and drawn in named:
             return tuple(scale in named[drawn] for scale in range(scales))
-        require(len(drawn) == scales, f"drawn has {len(drawn)} entries; wanted one for each of {scales} scales")
-        return tuple(map(bool, drawn))
+        if isinstance(drawn, Sequence) and len(drawn) == scales and all(isinstance(one, bool) for one in drawn):
+            return tuple(map(bool, drawn))
+        wanted = f"one of 'all', 'global', 'local', or True or False for each of {scales} scales"
+        raise InputError(f"drawn is {drawn!r}; wanted {wanted}")
 
     def _descents(self, maps: Sequence[Tensor], n: int, rng: torch.Generator, drawn: tuple[bool, ...]) -> list[Descent]:
         """n ways down; what lies above the first scale that is drawn they share."""
