@@ -175,7 +175,7 @@ class PerRaterModel(CleanHeadModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         return ConfusionOutput(self.head(features), self.rater_heads(features), self.matrices(features))

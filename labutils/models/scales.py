@@ -66,7 +66,7 @@ class ScalesModel(Model):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         maps, size = self._maps(image)
         at = self.descend(maps, at_mean, len(self.config.latents))
@@ -128,7 +128,7 @@ class ScalesModel(Model):
         Raises:
             InputError: a mask holds a class the network does not have, or shapes are wrong.
         """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("mask", mask, "BHW", **{letter: sizes[letter] for letter in "BHW"})
         self.require_classes(mask)
         z = torch.cat(self.recognized(image, mask, at_mean).values, dim=1)
@@ -164,7 +164,7 @@ class ScalesModel(Model):
 
     def _maps(self, image: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
         """The prior's maps of an image, and the image's size."""
-        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
+        height, width = (self.require_image(image)[letter] for letter in "HW")
         return self.encode(self._padded(image)), (height, width)
 
     def _logits(self, maps: Sequence[Tensor], at: Descent, size: tuple[int, int]) -> Tensor:

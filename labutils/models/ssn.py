@@ -122,7 +122,7 @@ class SSN(BodyModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         log_diagonal = LOG_DIAGONAL * torch.tanh(self.alone(features).float() / LOG_DIAGONAL)

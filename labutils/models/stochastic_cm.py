@@ -180,7 +180,7 @@ class StochasticCM(CleanHeadModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         return StochasticCMOutput(self.head(features), self.prior(features, self._rater(len(image), 0, image.device)))
@@ -204,7 +204,7 @@ class StochasticCM(CleanHeadModel):
         Raises:
             InputError: an argument has the wrong axes or sizes.
         """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
         return self._annotators(self.features(image), z)
 

@@ -64,7 +64,7 @@ class UNet(BodyModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         return UNetOutput(self.head(self.features(image)))
 

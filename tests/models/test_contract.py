@@ -83,6 +83,47 @@ def test_fewer_samples_than_one_and_shared_chance_are_refused(name):
             draw(image, 2, None)
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int64, torch.bool, torch.float64])
+@pytest.mark.parametrize("name", MODELS)
+def test_images_of_other_numbers_are_refused(name, kind):
+    model, batch = make(name).eval(), make_batch()
+    image, z = batch.image.to(kind), torch.zeros(2, 1, 1)
+    ways = {
+        "forward": lambda: model(image),
+        "sample": lambda: model.sample(image, 2, rng_for(0, "draw")),
+        "draw": lambda: model.draw(image, 2, rng_for(0, "draw")),
+        "clean": lambda: model.clean(image),
+        "answers": lambda: model.answers(image, z.expand(-1, -1, model.draw(batch.image, 1, rng_for(0)).shape[2])),
+        "reconstruct": lambda: model.reconstruct(image, batch.masks[:, 0]),
+    }
+    for way in [ways[method] for method in ways if hasattr(model, method)]:
+        with pytest.raises(InputError, match=rf"^image is of type {kind}; wanted torch\.float32$"):
+            way()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_images_of_half_the_width_are_taken_under_autocast(name):
+    model, image = make(name).eval(), make_batch().image
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        probs = model.sample(image.bfloat16(), 2, rng_for(0, "draw"))
+    assert torch.isfinite(probs).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_labels_that_are_no_class_are_refused(name):
+    model, batch = make(name).eval(), make_batch()
+    wrong = {label: batch.masks.int().masked_fill(batch.image < 0.2, label) for label in (-1, 2)}
+    for label, masks in wrong.items():
+        ways = [lambda masks=masks: model.objective(batch._replace(masks=masks), 0, rng_for(0, "objective"))]
+        if hasattr(model, "latents"):
+            ways.append(lambda masks=masks: model.latents(batch._replace(masks=masks)))
+        if hasattr(model, "reconstruct"):
+            ways.append(lambda masks=masks: model.reconstruct(batch.image, masks[:, 0]))
+        for way in ways:
+            with pytest.raises(InputError, match=f"^masks hold class {label}; the network has 2 classes$"):
+                way()
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_image_is_encoded_once(name):
     model, image = make(name).eval(), make_batch().image
