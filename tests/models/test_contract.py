@@ -21,11 +21,13 @@ SMALL = {
     "phiseg": {"width": 4, "levels": 3, "convs": 1, "latents": (1, 1)},
     "ssn": BODY | {"rank": 2, "draws": 4},
 }
+ONE_RATER = ("stochastic-cm", "original-cm", "prob-unet", "hier-prob-unet", "phiseg", "ssn")  # drawn for each image
+UNET_OF_ONE = {"target": "random-rater"}
 SIZES = [(1, 8, 8), (2, 13, 9), (1, 1, 1)]  # B, H, W
 
 
-def make(name, seed=0, height=8, width=8):
-    return build(name, make_config(name, sized(name, SMALL[name], height, width)), rng_for(seed, "weights"))
+def make(name, seed=0, height=8, width=8, **settings):
+    return build(name, make_config(name, sized(name, SMALL[name] | settings, height, width)), rng_for(seed, "weights"))
 
 
 def make_batch(cases=2, raters=3, height=8, width=8):
@@ -159,6 +161,26 @@ def test_every_parameter_gets_a_gradient(name):
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
         assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@pytest.mark.parametrize(("name", "settings"), [(name, {}) for name in ONE_RATER] + [("unet", UNET_OF_ONE)])
+def test_the_loss_is_that_of_one_rater_drawn_among_those_present(name, settings):
+    """Of three raters the first is absent, and the others draw nothing and everything: a step learns from one alone."""
+    model, image = make(name, **settings).eval(), make_batch(1).image
+    masks = torch.tensor([1, 0, 1], dtype=torch.uint8)[None, :, None, None].expand(-1, -1, 8, 8)
+
+    def learned(seed, *present):
+        """The term that follows the mask: the first after the total."""
+        return model.objective(Batch(image, masks, torch.tensor([present])), 0, rng_for(seed, "objective"))[1].item()
+
+    drawn = []
+    for seed in range(12):
+        alone = [learned(seed, False, True, False), learned(seed, False, False, True)]
+        assert alone[0] != pytest.approx(alone[1], rel=1e-4)
+        either = learned(seed, False, True, True)
+        assert either in alone
+        drawn.append(alone.index(either))
+    assert set(drawn) == {0, 1}
 
 
 @pytest.mark.parametrize("side", [8, 1])
