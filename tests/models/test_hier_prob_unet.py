@@ -12,7 +12,7 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.hier_prob_unet import HierProbUNet, HierProbUNetConfig
 from labutils.models.registry import build, make_config
-from tests.models.steps import before_and_after
+from tests.models.steps import distance, doubt, go_down, of_one_rater
 
 SMALL = {"width": 4, "levels": 4, "latents": (1, 2), "blocks": 1, "convs": 2}  # maps of 1 and 2 x 2 x 2 numbers
 IMAGE = torch.rand(2, 1, 8, 8, generator=rng_for(0, "image"))
@@ -128,10 +128,29 @@ def test_the_constrained_loss_by_hand():
     assert model.multiplier.average.item() == pytest.approx(8 * math.log(2))
 
 
-@pytest.mark.parametrize("term", ["reconstruction", "kl"])
-def test_a_step_down_a_term_lowers_it(term):
-    before, after = before_and_after(make(loss="elbo"), BATCH, term)
-    assert after < before
+@pytest.mark.parametrize(
+    ("measure", "settings"),
+    [
+        (doubt, {"loss": "elbo", "beta": 0.0}),
+        (distance, {"loss": "elbo", "beta": 1e4}),
+        (doubt, {"hard": 1.0, "start": 1e4}),
+        (distance, {"hard": 1.0, "start": 1e-6, "rate": 1e-6}),
+    ],
+)
+def test_steps_down_the_total_lower_what_a_term_stands_for(measure, settings):
+    model, batch = make(**settings), of_one_rater(BATCH)
+    before = measure(model, batch)
+    go_down(model, batch)
+    assert measure(model, batch) < 0.99 * before
+
+
+@pytest.mark.parametrize(("kappa", "rises"), [(0.0, True), (100.0, False)])
+def test_lambda_rises_above_the_target_and_falls_below(kappa, rises):
+    """A hard pixel costs about one half to two nats at first: more than nothing, and less than a hundred."""
+    model, before = make(kappa=kappa, rate=1e3), make().multiplier.value().item()
+    go_down(model, BATCH, steps=3)
+    after = model.multiplier.value().item()
+    assert (after > 1.001 * before) if rises else (after < 0.999 * before)
 
 
 def test_the_multiplier_grows_while_the_constraint_is_missed_and_all_stays_finite():
