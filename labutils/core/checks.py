@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
     Array = np.ndarray | Tensor
@@ -90,6 +91,23 @@ def require_unit_range(name: str, array: Array) -> None:
         low, high = float(array.min()), float(array.max())
         if low < 0 or high > 1 + 1e-6:
             raise InputError(f"{name} runs from {low:.4g} to {high:.4g}; wanted values in [0, 1]")
+
+
+def require_draws(n: int, rng: torch.Generator) -> None:
+    """Refuse to draw fewer than one sample, and to draw from anything but a generator of random numbers.
+
+    Without a generator torch draws from the one that all of the process shares.
+
+    Args:
+        n: S, how many samples are asked for.
+        rng: a torch.Generator.
+    Raises:
+        InputError: either is another.
+    """
+    import torch
+
+    require(n >= 1, f"n is {n}; wanted one sample or more")
+    require(isinstance(rng, torch.Generator), f"rng is of type {type(rng).__name__}; wanted a torch.Generator")
 
 
 def require_choice(

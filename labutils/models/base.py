@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from labutils.core.checks import require
+from labutils.core.checks import InputError, require, require_shape
 from labutils.core.types import Batch
 
 
@@ -52,10 +52,24 @@ class Model(nn.Module, ABC):
         run them here as well."""
         return self(image)
 
+    def require_image(self, image: Tensor, **sizes: int) -> dict[str, int]:
+        """The size of each letter of an image, where its axes, channels and numbers are those the network takes.
+
+        Args:
+            image: float32 (B, C, H, W) in [0, 1], or of half the width under autocast.
+            sizes: sizes that some letters must have, e.g. ``H=28``.
+        Raises:
+            InputError: the image has other axes, channels or sizes, or its numbers are integers, bool or float64.
+        """
+        if image.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+            raise InputError(f"image is of type {image.dtype}; wanted torch.float32")
+        return require_shape("image", image, "BCHW", C=self.config.channels, **sizes)
+
     def require_classes(self, masks: Tensor) -> None:
         """Refuse masks that hold a class the network does not have."""
-        top = int(masks.max()) if masks.numel() else 0
-        require(top < self.config.classes, f"masks hold class {top}; the network has {self.config.classes} classes")
+        lowest, highest = torch.stack(masks.aminmax()).tolist() if masks.numel() else (0, 0)
+        wrong, classes = lowest if lowest < 0 else highest, self.config.classes
+        require(0 <= wrong < classes, f"masks hold class {wrong}; the network has {classes} classes")
 
     @abstractmethod
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
@@ -67,6 +81,8 @@ class Model(nn.Module, ABC):
             rng: a CPU generator; the draws are moved to the image's device.
         Returns:
             float32 (B, S, K, [D,] H, W), probabilities; the sum over K is 1.
+        Raises:
+            InputError: the image does not fit the network, n is below 1, or `rng` is no generator.
         """
 
     @abstractmethod

@@ -12,9 +12,9 @@ Norm = Literal["batch", "group", "none"]
 
 
 def normalization(kind: Norm, channels: int) -> nn.Module:
-    """Batch normalization, group normalization with up to 8 groups, or nothing."""
+    """Batch normalization, group normalization with up to 8 groups, or nothing, for maps (B, channels, H, W)."""
     if kind == "batch":
-        return nn.BatchNorm2d(channels)
+        return AcrossPixels(channels)
     if kind == "group":
         groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
         return nn.GroupNorm(groups, channels)
@@ -58,9 +58,20 @@ class AcrossBatch(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Each number's mean over the batch becomes 0 and its standard deviation 1, before scale and shift."""
-        if len(x) > 1:
-            return super().forward(x)
-        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x) if len(x) > 1 else _by_running(self, x)
+
+
+class AcrossPixels(nn.BatchNorm2d):
+    """Batch normalization of maps, (B, C, H, W) to the same; of a single pixel, by the running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel's mean over batch and pixels becomes 0 and its deviation 1, before scale and shift."""
+        return super().forward(x) if x.numel() > x.shape[1] else _by_running(self, x)
+
+
+def _by_running(norm: AcrossBatch | AcrossPixels, x: Tensor) -> Tensor:
+    """As in evaluation: one value a channel has no deviation of its own."""
+    return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

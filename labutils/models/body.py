@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require
 from labutils.models.base import Model
 from labutils.models.blocks import ConvBlock, Norm, pad_to_multiple
 
@@ -77,9 +77,9 @@ class Body(Model):
         """The last decoder map, (B, width, H, W), of an image float32 (B, C, H, W) in [0, 1] of any H and W.
 
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
-        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
+        height, width = (self.require_image(image)[letter] for letter in "HW")
         x, *skips = reversed(self.down(pad_to_multiple(image, 2 ** (self.config.levels - 1))))
         for block, skip in zip(reversed(self.up), skips, strict=True):
             x = block(torch.cat([skip, functional.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))

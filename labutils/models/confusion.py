@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from labutils.consensus.majority import soft_vote
-from labutils.core.checks import ConfigError, require
+from labutils.core.checks import ConfigError, require, require_draws
 from labutils.core.types import Batch
 from labutils.losses import coin_vote, cross_entropy_mean, joint_nll_mean, labels_nll_mean
 from labutils.models.body import BodyConfig, BodyModel
@@ -175,14 +175,14 @@ class PerRaterModel(CleanHeadModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         return ConfusionOutput(self.head(features), self.rater_heads(features), self.matrices(features))
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """What n raters drawn with replacement would say: probabilities (B, S, K, H, W), summing to 1 over K."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         logits, _, log_matrices = self.forward(image)
         answers = said(torch.log_softmax(logits.float(), dim=1), log_matrices).exp()
         drawn = torch.randint(self.config.raters, (len(image), n), generator=rng).to(image.device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require
 from labutils.models.base import Model
 
 
@@ -71,10 +71,10 @@ class OriginalBodyModel(Model):
         """The last decoder map, (B, width, H, W), of an image float32 (B, C, H, W) in [0, 1].
 
         Raises:
-            InputError: the image has other axes, channels or another size than the network is built for.
+            InputError: the image has other axes, channels, numbers or another size than the network takes.
         """
         height, width = self.config.size_px
-        require_shape("image", image, "BCHW", C=self.config.channels, H=height, W=width)
+        self.require_image(image, H=height, W=width)
         maps = [image]
         for block in self.down:
             maps.append(block(maps[-1]))

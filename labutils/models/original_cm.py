@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.consensus.majority import random_rater
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.confusion import Annotators, said
@@ -219,12 +219,13 @@ class OriginalCM(OriginalBodyModel):
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """What n annotators drawn anew would say: probabilities (B, S, K, H, W), summing to 1 over K."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         logits, proposed = self.forward(image)
         return self._annotators(logits, gaussian(proposed).draw(n, rng)).probs
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors of new annotators for each image, (B, S, Z)."""
+        require_draws(n, rng)
         return gaussian(self.forward(image).proposed).draw(n, rng)
 
     def latents(self, batch: Batch) -> Latents:

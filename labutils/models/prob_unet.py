@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.consensus.majority import random_rater
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import Norm, pad_to_multiple
@@ -138,7 +138,7 @@ class ProbUNet(Body):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features, proposed = self.features(image), self.prior(image)
         return ProbUNetOutput(self.head(features, normal(proposed).mean), proposed)
@@ -156,8 +156,8 @@ class ProbUNet(Body):
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
-        require_shape("image", image, "BCHW", C=self.config.channels)
+        require_draws(n, rng)
+        self.require_image(image)
         return normal(self.prior(image)).draw(n, rng)
 
     def answers(self, image: Tensor, z: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class ProbUNet(Body):
         Raises:
             InputError: an argument has the wrong axes or sizes.
         """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
         seen = self.head.see(self.features(image))
         logits = image.new_empty(len(image), z.shape[1], self.config.classes, *image.shape[-2:])
@@ -186,7 +186,7 @@ class ProbUNet(Body):
             InputError: a mask holds a class the network does not have, or shapes are wrong.
         """
         self.require_classes(mask)
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("mask", mask, "BHW", **{letter: sizes[letter] for letter in "BHW"})
         posterior = normal(self.posterior(self._with(image, mask)))
         return self.answers(image, posterior.mean[:, None])[:, 0]

@@ -1,6 +1,7 @@
 """Ways to draw several answers from networks that give one: the rivals a model with latent variables must beat.
 
-Each takes any model and is itself something with ``sample(image, n, rng)``.
+Each takes any model and is itself something with ``sample(image, n, rng)``, which raises an InputError if n is below 1
+or `rng` no generator.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labutils.core.checks import require
+from labutils.core.checks import require, require_draws
 
 ANSWERS = 16  # drawn where a model is followed while it trains
 
@@ -54,6 +55,7 @@ class FixedMap:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """The map n times for each image, (B, S, K, H, W), a view; neither image nor `rng` is used."""
+        require_draws(n, rng)
         return self.probs[None, None].expand(len(image), n, -1, -1, -1)
 
 
@@ -71,6 +73,7 @@ class RandomThreshold:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """One-hot answers (B, S, K, H, W), float32."""
+        require_draws(n, rng)
         probs = _mean_map(self.model, image, rng)
         classes = probs.shape[1]
         noise = _gumbel((len(probs), n, classes, 1, 1), rng).to(probs.device)
@@ -86,6 +89,7 @@ class IndependentPixels:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """One-hot answers (B, S, K, H, W), float32; one sample at a time, so that memory stays at one map."""
+        require_draws(n, rng)
         probs = _mean_map(self.model, image, rng)
         draws = []
         for _ in range(n):
@@ -107,6 +111,7 @@ class Symmetric:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Probabilities (B, S, K, H, W); the image is encoded once for each symmetry that was drawn."""
+        require_draws(n, rng)
         turns = (0, 1, 2, 3) if image.shape[-1] == image.shape[-2] else (0, 2)
         ways = [(turn, mirror) for turn in turns for mirror in (False, True)]
         which = torch.randint(len(ways), (len(image), n), generator=rng)
@@ -133,6 +138,7 @@ class Dropped:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Probabilities (B, S, K, H, W); the image is encoded n times. Global chance is left as it was."""
+        require_draws(n, rng)
         devices = [image.device] if image.device.type == "cuda" else []
         for layer in self.layers:
             layer.train()
@@ -159,6 +165,7 @@ class Ensemble:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Probabilities (B, S, K, H, W); the image is encoded once by each member that answers."""
+        require_draws(n, rng)
         rounds = -(-n // len(self.members))
         orders = [
             torch.cat([torch.randperm(len(self.members), generator=rng) for _ in range(rounds)])[:n] for _ in image
@@ -194,6 +201,7 @@ class CleanHead:
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """The clean map n times for each image, (B, S, K, H, W), a view; `rng` is not used."""
+        require_draws(n, rng)
         return self.model.clean(image)[:, None].expand(-1, n, -1, -1, -1)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labutils.core.checks import require, require_shape
+from labutils.core.checks import InputError, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.models.base import Model
 from labutils.models.blocks import pad_to_multiple
@@ -66,7 +66,7 @@ class ScalesModel(Model):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         maps, size = self._maps(image)
         at = self.descend(maps, at_mean, len(self.config.latents))
@@ -83,19 +83,19 @@ class ScalesModel(Model):
             image: float32 (B, C, H, W) in [0, 1]; encoded once, and decoded once down to the first scale that is drawn.
             n: S, one or more.
             rng: a CPU generator.
-            drawn: which scales are drawn, the coarsest first; the others are at the mean of what is believed of them
-                given the coarser ones.
+            drawn: which scales are drawn, True or False for each, the coarsest first, or a name for some of them; the
+                others are at the mean of what is believed of them given the coarser ones.
         Raises:
-            InputError: an argument is out of range, or there is another number of scales.
+            InputError: an argument is out of range, `drawn` is neither, or there is another number of scales.
         """
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         maps, size = self._maps(image)
         descents = self._descents(maps, n, rng, self._which(drawn))
         return torch.stack([torch.softmax(self._logits(maps, at, size).float(), dim=1) for at in descents], dim=1)
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         maps, _ = self._maps(image)
         descents = self._descents(maps, n, rng, self._which("all"))
         return torch.stack([torch.cat(at.values, dim=1) for at in descents], dim=1)
@@ -128,7 +128,7 @@ class ScalesModel(Model):
         Raises:
             InputError: a mask holds a class the network does not have, or shapes are wrong.
         """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("mask", mask, "BHW", **{letter: sizes[letter] for letter in "BHW"})
         self.require_classes(mask)
         z = torch.cat(self.recognized(image, mask, at_mean).values, dim=1)
@@ -164,7 +164,7 @@ class ScalesModel(Model):
 
     def _maps(self, image: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
         """The prior's maps of an image, and the image's size."""
-        height, width = (require_shape("image", image, "BCHW", C=self.config.channels)[a] for a in "HW")
+        height, width = (self.require_image(image)[letter] for letter in "HW")
         return self.encode(self._padded(image)), (height, width)
 
     def _logits(self, maps: Sequence[Tensor], at: Descent, size: tuple[int, int]) -> Tensor:
@@ -172,12 +172,13 @@ class ScalesModel(Model):
 
     def _which(self, drawn: Drawn | Sequence[bool]) -> tuple[bool, ...]:
         scales = len(self.config.latents)
-        if isinstance(drawn, str):
-            named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
-            require(drawn in named, f"drawn is {drawn!r}; wanted one of 'all', 'global', 'local', or a list")
+        named = {"all": range(scales), "global": (0,), "local": (scales - 1,)}
+        if isinstance(drawn, str) and drawn in named:
             return tuple(scale in named[drawn] for scale in range(scales))
-        require(len(drawn) == scales, f"drawn has {len(drawn)} entries; wanted one for each of {scales} scales")
-        return tuple(map(bool, drawn))
+        if isinstance(drawn, Sequence) and len(drawn) == scales and all(isinstance(one, bool) for one in drawn):
+            return tuple(map(bool, drawn))
+        wanted = f"one of 'all', 'global', 'local', or True or False for each of {scales} scales"
+        raise InputError(f"drawn is {drawn!r}; wanted {wanted}")
 
     def _descents(self, maps: Sequence[Tensor], n: int, rng: torch.Generator, drawn: tuple[bool, ...]) -> list[Descent]:
         """n ways down; what lies above the first scale that is drawn they share."""

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.consensus.majority import random_rater
-from labutils.core.checks import ConfigError, require
+from labutils.core.checks import ConfigError, require, require_draws
 from labutils.core.types import Batch
 from labutils.models.body import BodyConfig, BodyModel
 
@@ -122,7 +122,7 @@ class SSN(BodyModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         log_diagonal = LOG_DIAGONAL * torch.tanh(self.alone(features).float() / LOG_DIAGONAL)
@@ -138,7 +138,7 @@ class SSN(BodyModel):
 
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n answers from the distribution: probabilities (B, S, K, H, W), summing to 1 over K; one pass of the body."""
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         return torch.softmax(self.forward(image).draw(n, rng), dim=2)
 
     def objective(self, batch: Batch, step: int, rng: torch.Generator) -> SSNTerms:

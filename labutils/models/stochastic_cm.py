@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labutils.core.checks import ConfigError, require, require_shape
+from labutils.core.checks import ConfigError, require, require_draws, require_shape
 from labutils.core.types import Batch
 from labutils.losses import labels_nll_mean
 from labutils.models.blocks import AcrossBatch, ConvBlock, NearZeroConv
@@ -180,7 +180,7 @@ class StochasticCM(CleanHeadModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         features = self.features(image)
         return StochasticCMOutput(self.head(features), self.prior(features, self._rater(len(image), 0, image.device)))
@@ -204,7 +204,7 @@ class StochasticCM(CleanHeadModel):
         Raises:
             InputError: an argument has the wrong axes or sizes.
         """
-        sizes = require_shape("image", image, "BCHW", C=self.config.channels)
+        sizes = self.require_image(image)
         require_shape("z", z, "BSZ", B=sizes["B"], Z=self.config.latent)
         return self._annotators(self.features(image), z)
 
@@ -224,7 +224,7 @@ class StochasticCM(CleanHeadModel):
 
         Where raters are identified, each sample first draws one of them.
         """
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         features = self.features(image)
         return self._annotators(features, self._draw(features, n, rng)).probs
 
@@ -250,6 +250,7 @@ class StochasticCM(CleanHeadModel):
 
     def draw(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """n latent vectors from the prior of each image, (B, S, Z)."""
+        require_draws(n, rng)
         return self._draw(self.features(image), n, rng)
 
     def _draw(self, features: Tensor, n: int, rng: torch.Generator) -> Tensor:

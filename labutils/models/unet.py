@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from labutils.consensus.majority import majority, random_rater, soft_vote
-from labutils.core.checks import ConfigError, require
+from labutils.core.checks import ConfigError, require, require_draws
 from labutils.core.types import Batch
 from labutils.losses import cross_entropy_mean, soft_dice_loss_mean
 from labutils.models.body import BodyConfig, BodyModel
@@ -64,7 +64,7 @@ class UNet(BodyModel):
         Args:
             image: float32 (B, C, H, W) in [0, 1].
         Raises:
-            InputError: the image has other axes or another number of channels than the network.
+            InputError: the image has other axes, channels or numbers than the network takes.
         """
         return UNetOutput(self.head(self.features(image)))
 
@@ -73,7 +73,7 @@ class UNet(BodyModel):
 
         The image is encoded once and the S axis is a view, not a copy.
         """
-        require(n >= 1, f"n is {n}; wanted one sample or more")
+        require_draws(n, rng)
         probs = torch.softmax(self.forward(image).logits.float(), dim=1)
         return probs[:, None].expand(-1, n, -1, -1, -1)
 

@@ -42,6 +42,15 @@ def test_unit_range_takes_its_ends_and_empty_arrays():
     assert checks.require_unit_range("image", torch.zeros(0)) is None
 
 
+def test_fewer_samples_than_one_and_shared_chance_are_refused():
+    assert checks.require_draws(1, torch.Generator()) is None
+    with pytest.raises(checks.InputError, match="n is 0; wanted one sample or more"):
+        checks.require_draws(0, torch.Generator())
+    for other, kind in ((None, "NoneType"), (np.random.default_rng(0), "Generator"), (0, "int")):
+        with pytest.raises(checks.InputError, match=f"rng is of type {kind}; wanted a torch.Generator"):
+            checks.require_draws(1, other)
+
+
 def test_shapes_that_differ_are_refused():
     with pytest.raises(checks.InputError, match="must be equal"):
         checks.require_same_shape("a", np.zeros(2), "b", np.zeros(3))

@@ -1,6 +1,7 @@
 """The Hierarchical Probabilistic U-Net: published sizes, what is computed once, its loss by hand, and its scales."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
 from labutils.models.hier_prob_unet import HierProbUNet, HierProbUNetConfig
 from labutils.models.registry import build, make_config
-from tests.models.steps import before_and_after
+from tests.models.steps import distance, doubt, go_down, of_one_rater
 
 SMALL = {"width": 4, "levels": 4, "latents": (1, 2), "blocks": 1, "convs": 2}  # maps of 1 and 2 x 2 x 2 numbers
 IMAGE = torch.rand(2, 1, 8, 8, generator=rng_for(0, "image"))
@@ -68,7 +69,8 @@ def test_values_that_were_drawn_give_the_answers_that_were_drawn():
 
 
 @pytest.mark.parametrize(
-    ("drawn", "passes"), [("all", 3 + 3), ("global", 3 + 3), ("local", 1 + 3), ((False, False), 1 + 1), ((1, 0), 3 + 3)]
+    ("drawn", "passes"),
+    [("all", 3 + 3), ("global", 3 + 3), ("local", 1 + 3), ((False, False), 1 + 1), ((True, False), 3 + 3)],
 )
 def test_scales_above_the_first_that_is_drawn_are_decoded_once(drawn, passes):
     model, seen = make(), []
@@ -126,10 +128,29 @@ def test_the_constrained_loss_by_hand():
     assert model.multiplier.average.item() == pytest.approx(8 * math.log(2))
 
 
-@pytest.mark.parametrize("term", ["reconstruction", "kl"])
-def test_a_step_down_a_term_lowers_it(term):
-    before, after = before_and_after(make(loss="elbo"), BATCH, term)
-    assert after < before
+@pytest.mark.parametrize(
+    ("measure", "settings"),
+    [
+        (doubt, {"loss": "elbo", "beta": 0.0}),
+        (distance, {"loss": "elbo", "beta": 1e4}),
+        (doubt, {"hard": 1.0, "start": 1e4}),
+        (distance, {"hard": 1.0, "start": 1e-6, "rate": 1e-6}),
+    ],
+)
+def test_steps_down_the_total_lower_what_a_term_stands_for(measure, settings):
+    model, batch = make(**settings), of_one_rater(BATCH)
+    before = measure(model, batch)
+    go_down(model, batch)
+    assert measure(model, batch) < 0.99 * before
+
+
+@pytest.mark.parametrize(("kappa", "rises"), [(0.0, True), (100.0, False)])
+def test_lambda_rises_above_the_target_and_falls_below(kappa, rises):
+    """A hard pixel costs about one half to two nats at first: more than nothing, and less than a hundred."""
+    model, before = make(kappa=kappa, rate=1e3), make().multiplier.value().item()
+    go_down(model, BATCH, steps=3)
+    after = model.multiplier.value().item()
+    assert (after > 1.001 * before) if rises else (after < 0.999 * before)
 
 
 def test_the_multiplier_grows_while_the_constraint_is_missed_and_all_stays_finite():
@@ -153,11 +174,9 @@ def test_any_size_will_do():
 
 def test_wrong_arguments_are_refused():
     model = make()
-    for drawn, told in (
-        ("most", "drawn is 'most'; wanted one of 'all', 'global', 'local'"),
-        ((True,), "has 1 entries"),
-    ):
-        with pytest.raises(InputError, match=told):
+    for drawn in ("most", "no", (True,), [True] * 3, [0, 1], ["no"] * 2, None, 0, True, {0: True, 1: False}):
+        told = f"drawn is {drawn!r}; wanted one of 'all', 'global', 'local', or True or False for each of 2 scales"
+        with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
             model.sample(IMAGE, 1, rng_for(0, "s"), drawn=drawn)
     with pytest.raises(InputError, match="wanted Z = 9"):
         model.answers(IMAGE, torch.zeros(2, 1, 8))

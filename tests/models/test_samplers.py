@@ -8,6 +8,7 @@ from labutils.core.runtime import rng_for
 from labutils.models.registry import build, make_config
 from labutils.models.samplers import (
     SAMPLERS,
+    CleanHead,
     Dropped,
     Ensemble,
     FixedMap,
@@ -127,6 +128,20 @@ def test_members_of_an_ensemble_answer_equally_often():
     assert len({tuple(case.tolist()) for case in drawn}) > 1
     with pytest.raises(InputError, match="no members"):
         Ensemble([])
+
+
+@pytest.mark.parametrize(("n", "told"), [(0, "n is 0; wanted one sample or more"), (-1, "n is -1; wanted one")])
+def test_fewer_samples_than_one_are_refused_by_every_rule(n, told):
+    clean = build("global-cm", make_config("global-cm", {"width": 4, "levels": 2}), rng_for(0, "weights")).eval()
+    network, image = unet(dropout=0.5), torch.rand(2, 1, 8, 8, generator=rng_for(0, "image"))
+    rules = [TWO, Ensemble([network])]
+    rules += [rule(clean if rule is CleanHead else network) for rule in SAMPLERS.values()]
+    assert {type(rule) for rule in rules} >= {RandomThreshold, IndependentPixels, CleanHead, Symmetric, Dropped}
+    for rule in rules:
+        with pytest.raises(InputError, match=f"^{told}"):
+            rule.sample(image, n, rng_for(0, "draw"))
+        with pytest.raises(InputError, match=r"^rng is of type NoneType; wanted a torch\.Generator$"):
+            rule.sample(image, 1, None)
 
 
 def test_rules_that_mean_something_for_a_network():
