@@ -246,7 +246,7 @@ def test_recorded_drawn_raters_come_in_the_planted_kinds_as_often_as_planted_in_
 @pytest.mark.parametrize(("name", "most"), [("planted-two-modes", 0.1), ("planted-four-modes", 0.2)])
 def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_every_seed(name, most):
     """Every answer of a share of .15 or more gets at least half of it, and the latents are used."""
-    table, kinds = compared.recorded(f"{name}/modes"), SETTINGS[name].population
+    table, kinds = compared.recorded(f"{name}/modes"), SETTINGS[name].raters
     planted = {style.name: share for style, share in zip(kinds.styles, kinds.frequencies, strict=True)}
     rows = {row["name"]: row["seeds"] for row in table["image_only"]}
     assert (table["samples"], table["data"][1]["cases"]) == (64, 200)
