@@ -5,6 +5,7 @@ import torch
 
 import labutils
 from labutils.core.runtime import rng_for
+from labutils.evaluation import leaderboard
 from labutils.evaluation.passport import check_passport
 from labutils.training.checkpoint import WEIGHTS
 from labutils.training.trained import FOLDER, MOST_BYTES, shipped
@@ -41,3 +42,10 @@ def test_its_answers_are_probabilities_and_differ_where_it_draws(name):
     inside = said[:, 30:35, 30:35].mean()
     assert inside > 5 * said[:, :8].mean()  # something in the middle, next to nothing at the rim
     assert (said.std(dim=0).max() > 0.05) == network.stochastic
+
+
+def test_the_recorded_scores_are_those_of_these_weights():
+    """`results/lidc-crops/shipped.json` was made from the runs that the networks were copied from."""
+    rows = leaderboard.recorded("lidc-crops/shipped")["rows"]
+    scored = {row["passport"]["weights_sha256"] for row in rows if row["kind"] == "model"}
+    assert scored == {labutils.load(name).card["passport"]["weights_sha256"] for name in shipped()}
