@@ -107,7 +107,7 @@ DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils
         name="hierarchical probabilistic U-Net, reduced",
         model="hier-prob-unet",
         settings={"width": 8, "latents": (1, 1, 1), "blocks": 1, "convs": 2, "start": 0.2},
-        fit={"epochs": 40},
+        fit={"epochs": 40, "lr": 1e-3},
     ),
     Contender(
         name="PHiSeg, reduced",
