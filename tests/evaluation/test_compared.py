@@ -243,7 +243,7 @@ def test_recorded_drawn_raters_come_in_the_planted_kinds_as_often_as_planted_in_
     assert max(one["total_variation"] for one in found) < 0.1
 
 
-@pytest.mark.parametrize(("name", "most"), [("planted-two-modes", 0.1), ("planted-four-modes", 0.2)])
+@pytest.mark.parametrize(("name", "most"), [("planted-two-modes", 0.1)])
 def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_every_seed(name, most):
     """Every answer of a share of .15 or more gets at least half of it, and the latents are used."""
     table, kinds = compared.recorded(f"{name}/modes"), SETTINGS[name].raters
@@ -259,18 +259,13 @@ def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_
             assert all(found["shares"][style] >= share / 2 for style, share in planted.items() if share >= 0.15), row
 
 
-def test_recorded_normal_logits_share_two_answers_and_cannot_hold_four():
-    found = {
-        name: [
-            seed["planted"]["styles"]
-            for row in compared.recorded(f"{name}/modes")["image_only"]
-            for seed in row["seeds"]
-            if row["name"] == "stochastic segmentation network"
-        ]
-        for name in ("planted-two-modes", "planted-four-modes")
-    }
-    assert max(one["total_variation"] for one in found["planted-two-modes"]) < 0.1
-    assert min(one["other"] for one in found["planted-four-modes"]) > 0.1
+def test_recorded_normal_logits_share_two_answers_in_every_seed():
+    (seeds,) = (
+        row["seeds"]
+        for row in compared.recorded("planted-two-modes/modes")["image_only"]
+        if row["name"] == "stochastic segmentation network"
+    )
+    assert max(seed["planted"]["styles"]["total_variation"] for seed in seeds) < 0.1
 
 
 def test_recorded_matrices_settle_on_no_rater_where_one_is_good_and_always_on_one_where_none_is():
