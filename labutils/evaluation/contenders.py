@@ -159,7 +159,7 @@ def _entrants(
         drawing("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
         drawing("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
         drawing("PHiSeg", "phiseg", settings.get("phiseg", {})),
-        drawing("stochastic segmentation network", "ssn", body),
+        drawing("stochastic segmentation network", "ssn", {**body, **settings.get("ssn", {})}),
     )
 
 
@@ -170,6 +170,7 @@ ENTRANTS = {  # reduced: a training on a processor takes minutes
         prob_unet={"width": 16, "levels": 4, "convs": 2, "norm": "batch"},
         hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2, "start": 0.1},
         phiseg={"width": 8, "levels": 6, "convs": 2, "latents": (2, 2, 2, 2)},
+        ssn={"start": 1.0},
     ),
     "published": _entrants({"width": 32, "levels": 5}, {}),
 }
