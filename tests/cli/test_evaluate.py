@@ -162,7 +162,7 @@ def test_a_run_that_held_out_nobody_is_told(trained, crops, here):
 def test_undefined_cases_are_counted_in_the_table():
     rows = [{"case": str(i), "patient": str(i), "ncc": 0.5} for i in range(3)]
     interval = Interval(mean=0.5, low=0.25, high=0.75, cases=2, patients=2, undefined=1, level=0.95)
-    assert table(Evaluation(rows, {"ncc": interval}, 3, [0.1] * 3)) == [
+    assert table(Evaluation(rows, {"ncc": interval}, 3)) == [
         "metric  mean  95% interval  better",
         "ncc     0.5   [0.25, 0.75]  higher  undefined in 1 of 3 cases",
     ]
