@@ -146,6 +146,7 @@ def entrant_rows(
     folds = range(len(division.folds))
 
     def row(name: str, rule: str, members: Sequence[int], draws: Sequence[Draw]) -> Row:
+        """A row of some members, with settings of the first training, seconds of all, and one hash of all weights."""
         told = [networks[member, fold] for member in members for fold in folds]
         config = {**told[0][1]["config"], "sampler": rule, "seconds": [passport["seconds"] for _, passport in told]}
         hashes = "".join(passport["weights_sha256"] for _, passport in told)

@@ -6,6 +6,8 @@ let one term rule, and looks at what this term stands for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.distributions import Normal, kl_divergence
 
@@ -27,6 +29,13 @@ def go_down(model: Model, batch: Batch, steps: int = STEPS) -> None:
         with torch.no_grad():
             for parameter, slope in zip(parameters, slopes, strict=True):
                 parameter -= LENGTH * slope / length
+
+
+def left_of(measure: Callable[[Model, Batch], float], model: Model, batch: Batch) -> float:
+    """What some steps down the total leave of a measure, such as `doubt` or `distance`, as a share of it before."""
+    before = measure(model, batch)
+    go_down(model, batch)
+    return measure(model, batch) / before
 
 
 def of_one_rater(batch: Batch) -> Batch:
