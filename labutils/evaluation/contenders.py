@@ -170,7 +170,6 @@ ENTRANTS = {  # reduced: a training on a processor takes minutes
         prob_unet={"width": 16, "levels": 4, "convs": 2, "norm": "batch"},
         hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2, "start": 0.1},
         phiseg={"width": 8, "levels": 6, "convs": 2, "latents": (2, 2, 2, 2)},
-        ssn={"start": 1.0},
     ),
     "published": _entrants({"width": 32, "levels": 5}, {}),
 }
