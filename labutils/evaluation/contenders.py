@@ -159,7 +159,8 @@ def _entrants(
         drawing("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
         drawing("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
         drawing("PHiSeg", "phiseg", settings.get("phiseg", {})),
-        drawing("stochastic segmentation network", "ssn", {**body, **settings.get("ssn", {})}),
+        drawing("stochastic segmentation network", "ssn", {**body, "start": 1.0}),
+        drawing("stochastic segmentation network, small unit", "ssn", body),
     )
 
 

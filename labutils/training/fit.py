@@ -87,8 +87,13 @@ def fabric_for(config: FitConfig, device: torch.device) -> Any:
 @contextmanager
 def layer_noise(device: torch.device, *purpose: object) -> Iterator[None]:
     """Give layers that only know the global generator (dropout) numbers of this purpose, and put it back after."""
+    number = int(torch.randint(2**62, (1,), generator=rng_for(0, *purpose)))
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng_for(0, *purpose))))
+        # not `torch.manual_seed`: for each kind of device that has not been used it keeps a stack trace, at every call
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
         yield
 
 
