@@ -159,8 +159,10 @@ def _entrants(
         drawing("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
         drawing("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
         drawing("PHiSeg", "phiseg", settings.get("phiseg", {})),
+        # where its logits begin decides how far its answers differ: three units, all shown
         drawing("stochastic segmentation network", "ssn", {**body, "start": 1.0}),
-        drawing("stochastic segmentation network, small unit", "ssn", body),
+        drawing("stochastic segmentation network, unit 1 in 3", "ssn", {**body, "start": 1 / 3}),
+        drawing("stochastic segmentation network, unit 1 in 8", "ssn", {**body, "start": 1 / 8}),
     )
 
 
