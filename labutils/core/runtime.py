@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,19 @@ def rng_for(seed: int, *purpose: object) -> torch.Generator:
 def numpy_rng_for(seed: int, *purpose: object) -> np.random.Generator:
     """The same idea for NumPy code."""
     return np.random.default_rng(_digest(seed, purpose))
+
+
+@contextmanager
+def layer_noise(device: torch.device, rng: torch.Generator) -> Iterator[None]:
+    """Give layers that only know the global generator (dropout) numbers drawn from `rng`, and put it back after."""
+    number = int(torch.randint(2**62, (), generator=rng))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # not `torch.manual_seed`: for each kind of device that has not been used it keeps a stack trace, at every call
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield
 
 
 def pick_device(wanted: str | None = None) -> torch.device:

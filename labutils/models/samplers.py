@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labutils.core.checks import require, require_draws
+from labutils.core.runtime import layer_noise
 
 ANSWERS = 16  # drawn where a model is followed while it trains
 
@@ -139,12 +140,10 @@ class Dropped:
     def sample(self, image: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Probabilities (B, S, K, H, W); the image is encoded n times. Global chance is left as it was."""
         require_draws(n, rng)
-        devices = [image.device] if image.device.type == "cuda" else []
         for layer in self.layers:
             layer.train()
         try:
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+            with layer_noise(image.device, rng):
                 answers = [self.model.sample(image, 1, rng)[:, 0] for _ in range(n)]
         finally:
             for layer in self.layers:

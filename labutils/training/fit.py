@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from labutils.core.checks import InputError, NumericsError, require
-from labutils.core.runtime import rng_for
+from labutils.core.runtime import layer_noise, rng_for
 from labutils.core.types import Batch
 from labutils.data.crop import cut, draw_corners, middle
 from labutils.data.loading import epoch_batches, steps_per_epoch
@@ -82,19 +81,6 @@ def fabric_for(config: FitConfig, device: torch.device) -> Any:
         from lightning.fabric import Fabric
     devices = 1 if device.type == "cpu" else [device.index or 0]
     return Fabric(accelerator=device.type, devices=devices, precision=config.precision)
-
-
-@contextmanager
-def layer_noise(device: torch.device, *purpose: object) -> Iterator[None]:
-    """Give layers that only know the global generator (dropout) numbers of this purpose, and put it back after."""
-    number = int(torch.randint(2**62, (1,), generator=rng_for(0, *purpose)))
-    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        # not `torch.manual_seed`: for each kind of device that has not been used it keeps a stack trace, at every call
-        torch.default_generator.manual_seed(number)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(number)
-        yield
 
 
 def fit(
@@ -205,7 +191,7 @@ class _Loop:
             size = (batch.image.shape[-2], batch.image.shape[-1])
             batch = cut(batch, draw_corners(len(batch.image), size, side, rng_for(seed, "windows", overall)), side)
         # on one device Fabric calls a marked method as it is, without the precision that it gives `forward`
-        with self.fabric.autocast(), layer_noise(self.fabric.device, seed, "layers", overall):
+        with self.fabric.autocast(), layer_noise(self.fabric.device, rng_for(0, seed, "layers", overall)):
             terms = self.module.objective(batch, overall, rng_for(seed, "objective", overall))
         values = finite_terms(terms._asdict(), overall)
         self.optimizer.zero_grad()

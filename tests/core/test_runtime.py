@@ -106,3 +106,24 @@ def test_the_package_s_own_variables_are_listed(monkeypatch):
     monkeypatch.setenv("LABUTIL_DATA", "misspelled")
     assert runtime.variables()["LABUTILS_DATA"] == "here"
     assert all(name.startswith("LABUTILS_") for name in runtime.variables())
+
+
+def test_layers_that_know_only_global_chance_draw_by_the_generator_and_global_chance_stays():
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    drawn = []
+    for purpose in ("one", "one", "two"):
+        with runtime.layer_noise(torch.device("cpu"), runtime.rng_for(0, purpose)):
+            drawn.append(torch.rand(4))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_seeding_layers_leaves_nothing_behind_however_often():
+    waiting = torch.cuda._queued_calls  # where `torch.manual_seed` leaves a stack trace at every call
+    known = len(waiting)
+    for step in range(5):
+        with runtime.layer_noise(torch.device("cpu"), runtime.rng_for(step)):
+            torch.rand(1)
+    assert len(waiting) == known
