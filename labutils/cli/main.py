@@ -113,7 +113,7 @@ def sample(
         str, typer.Option("--sampler", help="how they are drawn, such as model, clean or random-threshold")
     ] = "model",
     window: Annotated[
-        tuple[float, float] | None, typer.Option("--window", help="gray values that become 0 and 1, for a volume")
+        tuple[float, float] | None, typer.Option("--window", help="gray values that become 0 and 1")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of the draws")] = 0,
     device: Device = None,

@@ -54,10 +54,10 @@ def sample_image(request: Request, *, device: str | None) -> None:
     require(low < high, f"--window {low:g} {high:g} is empty; wanted a lower and a higher gray value", ConfigError)
     run = take_run(request.run)
     require_choice(f"sampler of {run.network.card['model']}", request.sampler, rules_for(run.network))
-    pixels = read_image(request.image, request.window)
-    _require_fits(run, pixels, request.image)
     if "about" in run.network.card:  # of one that comes with the package
         typer.echo(f"note: {run.network.card['about']['limits']}")
+    pixels = read_image(request.image, request.window, asked="--window LOW HIGH")
+    _require_fits(run, pixels, request.image)
     source = SAMPLERS[request.sampler](run.network.to(where).eval())
     with new_folder(request.out) as folder:
         answers = draw_answers(source, pixels.planes, request.n, request.seed, where)

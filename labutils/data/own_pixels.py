@@ -26,18 +26,19 @@ class Pixels(NamedTuple):
     grid: Grid | None  # of a volume
 
 
-def read_image(path: Path, window: tuple[float, float] | None) -> Pixels:
+def read_image(path: Path, window: tuple[float, float] | None, *, asked: str = WINDOW) -> Pixels:
     """An image as float32 (D, C, H, W) in [0, 1].
 
     Args:
         path: a picture of one page, gray or RGB, or a volume.
         window: the gray values that become 0 and 1, those beyond cut off; None: pictures of 8 and 16 bits are divided
             by 255 and 65535, floating-point pictures must lie in [0, 1], and nothing else is read.
+        asked: how the person who gave the file can give a window.
     Raises:
         DataError: the file cannot be used, or needs a window; the text names the file.
     """
     raw, grid = _raw(path)
-    values = _in_unit_range(path, raw, window, picture=grid is None)
+    values = _in_unit_range(path, raw, window, asked, picture=grid is None)
     if grid is not None:
         return Pixels(values[:, None], grid)
     channels = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
@@ -66,7 +67,9 @@ def _raw(path: Path) -> tuple[np.ndarray, Grid | None]:
     return (read_picture(path) if path.suffix.lower() == ".png" else read_tiff_picture(path)), None
 
 
-def _in_unit_range(path: Path, raw: np.ndarray, window: tuple[float, float] | None, *, picture: bool) -> np.ndarray:
+def _in_unit_range(
+    path: Path, raw: np.ndarray, window: tuple[float, float] | None, asked: str, *, picture: bool
+) -> np.ndarray:
     if raw.dtype.kind == "f":
         finite = bool(np.isfinite(raw).all())
         require(finite, f"{path} holds values that are NaN or infinite; wanted numbers", DataError)
@@ -78,9 +81,9 @@ def _in_unit_range(path: Path, raw: np.ndarray, window: tuple[float, float] | No
         return raw.astype(np.float32) / np.float32(1 if raw.dtype == bool else np.iinfo(raw.dtype).max)
     low, high = float(raw.min()), float(raw.max())
     told = f"holds {raw.dtype} values from {low:.6g} to {high:.6g}"
-    require(picture, f"{path} is a volume that {told}; wanted {WINDOW}", DataError)
+    require(picture, f"{path} is a volume that {told}; wanted {asked}", DataError)
     fits = raw.dtype.kind == "f" and low >= 0 and high <= 1
-    require(fits, f"{path} {told}; wanted 8 or 16 bits without sign, values from 0.0 to 1.0, or {WINDOW}", DataError)
+    require(fits, f"{path} {told}; wanted 8 or 16 bits without sign, values from 0.0 to 1.0, or {asked}", DataError)
     return raw.astype(np.float32)
 
 

@@ -54,6 +54,8 @@ def write_tiff(path: Path, array: np.ndarray, photometric: str = "minisblack") -
 def read_tiff_picture(path: Path) -> np.ndarray:
     """The values of a TIFF file of one page as stored, (H, W), or (H, W, 3) in the order R, G, B.
 
+    Axes of size 1 before H are left out.
+
     Of the tags only those of the pixels' layout are used, and no error repeats what a decoder said, as tags may name
     a patient. Whether 0 is meant to be shown white is passed over: the values count.
 
@@ -68,7 +70,7 @@ def read_tiff_picture(path: Path) -> np.ndarray:
             _require_picture(path, tiff)
             if tiff.pages[0].compression.name == LZW:
                 return _lzw(path, tiff)
-            array = tiff.series[0].asarray()
+            array = tiff.series[0].asarray().reshape(tiff.pages[0].shape)
             return array if tiff.series[0].axes != "SYX" else np.ascontiguousarray(array.transpose(1, 2, 0))
     except DataError:
         raise
@@ -86,7 +88,8 @@ def _require_picture(path: Path, tiff: Any) -> None:
     colors = series.axes in ("YXS", "SYX") and page.samplesperpixel == 3
     shape = tuple(series.shape)
     wanted = "(H, W) or (H, W, 3), without transparency"
-    require(colors or series.axes == "YX", f"{path} has shape {shape}; wanted {wanted}", DataError)
+    gray = series.axes.endswith("YX") and math.prod(shape[:-2]) == 1
+    require(colors or gray, f"{path} has shape {shape}; wanted {wanted}", DataError)
     require(math.prod(shape) <= MAX_VALUES, f"{path} claims {shape}; wanted {MAX_VALUES} values at most", DataError)
     known = page.compression.name in (*COMPRESSIONS, LZW)
     wanted = "no compression, deflate or LZW"
@@ -104,7 +107,7 @@ def _lzw(path: Path, tiff: Any) -> np.ndarray:
     require(plain, f"{path} is an unusual picture compressed with LZW, which is not read; wanted {wanted}", DataError)
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
     array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if max(ends) <= len(content) else None
-    if array is None or array.dtype != page.dtype or array.shape != tuple(tiff.series[0].shape):
+    if array is None or array.dtype != page.dtype or array.shape != page.shape:
         raise DataError(f"{path} is damaged or no TIFF file; wanted the whole file, copied again")
     return array if array.ndim == 2 else np.ascontiguousarray(array[..., ::-1])  # OpenCV's order is B, G, R
 

@@ -12,8 +12,10 @@ import labutils
 from labutils.cli.sample import WIDEST, draw_answers
 from labutils.core.files import sha256_of_file
 from labutils.core.runtime import rng_for
+from labutils.data import lidc_crops
 from labutils.data.own_pixels import KINDS, read_image, read_labels
 from labutils.data.pictures import read_gray, write_gray
+from labutils.data.tiff import write_tiff
 from labutils.data.volumes import read_volume
 from labutils.evaluation.passport import check_passport
 from labutils.models.registry import build, make_config
@@ -83,6 +85,21 @@ def test_the_limits_of_a_network_that_comes_with_the_package_are_told(run, pictu
     assert len(answer.out.splitlines()) == 2
 
 
+def test_a_file_of_the_nodule_crops_is_answered_as_the_case_that_the_dataset_makes_of_it(tmp_path):
+    z = np.random.default_rng(0).normal(0, 1, (1, 64, 64))
+    file = tmp_path / "pid_0001_nod_0_slice_0.tif"
+    write_tiff(file, z)
+    assert "or --window LOW HIGH" in refused("sample", "lidc-crops-ssn", file, "--out", tmp_path / "out")
+    window = lidc_crops.WINDOW_Z
+    answer = ask("sample", "lidc-crops-ssn", file, "--n", 3, "--out", tmp_path / "out", "--window", *window)
+    assert answer.code == 0, answer
+    assert f"--window {window[0]:g} {window[1]:g}" in answer.out  # the network's card says which
+    image = ((np.clip(z, *window) - window[0]) / (window[1] - window[0])).astype(np.float32)
+    drawn = draw_answers(labutils.load("lidc-crops-ssn"), image[None], 3, 0)
+    read = [read_gray(tmp_path / "out" / f"answer_{n:02d}.png") // 255 for n in (1, 2, 3)]
+    np.testing.assert_array_equal(np.stack(read), drawn.labels[:, 0])
+
+
 @pytest.mark.parametrize("name", ["sample", "evaluate"])
 def test_the_help_says_that_a_network_of_the_package_can_be_named(name):
     told = " ".join(ask(name, "--help").out.split())
@@ -144,7 +161,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(run, picture, volum
 
     cv2.imwrite(str(color), np.zeros((8, 8, 3), np.uint8))
     for words, told in (
-        ((run, volume, "--out", out), "wanted window = [low, high]"),
+        ((run, volume, "--out", out), "wanted --window LOW HIGH"),
         ((run, volume, "--out", out, "--window", 5, 5), "--window 5 5 is empty"),
         ((run, tmp_path / "gone.png", "--out", out), "gone.png"),
         ((run, photo, "--out", out), f"photo.JPG is a file of a kind that is not read; wanted {KINDS}"),

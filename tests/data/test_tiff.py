@@ -105,6 +105,13 @@ def test_pictures_come_back_as_stored(tmp_path, dtype, shape, more):
     assert read.dtype == picture.dtype
 
 
+@pytest.mark.parametrize("ones", [(1,), (1, 1)])
+def test_axes_of_size_1_before_the_rows_are_left_out(tmp_path, ones):
+    picture = drawn("float32", (7, 9))
+    write_tiff(tmp_path / "a.tif", picture.reshape(*ones, 7, 9))
+    np.testing.assert_array_equal(read_tiff_picture(tmp_path / "a.tif"), picture)
+
+
 def test_channels_in_planes_are_turned(tmp_path):
     picture = drawn("uint8", (3, 7, 9))
     tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", planarconfig="separate")
