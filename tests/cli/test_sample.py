@@ -93,7 +93,7 @@ def test_a_file_of_the_nodule_crops_is_answered_as_the_case_that_the_dataset_mak
     window = lidc_crops.WINDOW_Z
     answer = ask("sample", "lidc-crops-ssn", file, "--n", 3, "--out", tmp_path / "out", "--window", *window)
     assert answer.code == 0, answer
-    assert f"--window {window[0]:g} {window[1]:g}" in answer.out  # the network's card says which
+    assert f"window is from {window[0]:g} to {window[1]:g}" in answer.out  # the network's card says which
     image = ((np.clip(z, *window) - window[0]) / (window[1] - window[0])).astype(np.float32)
     drawn = draw_answers(labutils.load("lidc-crops-ssn"), image[None], 3, 0)
     read = [read_gray(tmp_path / "out" / f"answer_{n:02d}.png") // 255 for n in (1, 2, 3)]
