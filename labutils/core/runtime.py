@@ -40,7 +40,7 @@ def layer_noise(device: torch.device, rng: torch.Generator) -> Iterator[None]:
     """Give layers that only know the global generator (dropout) numbers drawn from `rng`, and put it back after."""
     number = int(torch.randint(2**62, (), generator=rng))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        # not `torch.manual_seed`: for each kind of device that has not been used it keeps a stack trace, at every call
+        # not `torch.manual_seed`: for each kind of device that has not been used it takes a stack trace, at every call
         torch.default_generator.manual_seed(number)
         if device.type == "cuda":
             with torch.cuda.device(device):
