@@ -40,6 +40,7 @@ ACTIVE = 0.01  # activity above which a latent number is active, as in Burda et 
 HEARD = 0.03  # a latent number that moves answers by less than this share of the raters' difference is not heard
 ALIKE = 0.1  # samples that differ by less than this share of the raters' diversity are one answer
 BATCH = 32
+ANSWERS = 32  # to one image, encoded once for them
 DRAWS = 64  # of a posterior, where its KL from a mixture has no formula
 
 
@@ -210,10 +211,13 @@ def _heard(network: Any, store: Store, samples: int, seed: int, device: torch.de
     for batch in all_batches(store, BATCH):
         image, rng = batch.image.to(device), rng_for(seed, "heard", len(moved))
         z, other = network.draw(image, 2 * samples, rng).chunk(2, dim=1)
-        before = network.answers(image, z)[:, :, 1:]
-        redrawn = [torch.where(torch.arange(z.shape[2], device=device) == k, other, z) for k in range(z.shape[2])]
-        change = [(network.answers(image, one)[:, :, 1:] - before).abs().flatten(1).mean(dim=1) for one in redrawn]
-        moved.append(torch.stack(change).double().cpu())
+        before = network.answers(image, z)[:, None, :, 1:]
+        change = []
+        for some in torch.eye(z.shape[2], dtype=torch.bool, device=device).split(max(1, ANSWERS // samples)):
+            redrawn = torch.where(some[:, None], other[:, None], z[:, None])  # (B, numbers, S, Z)
+            after = network.answers(image, redrawn.flatten(1, 2))[:, :, 1:].unflatten(1, redrawn.shape[1:3])
+            change.append((after - before).abs().flatten(2).mean(dim=2))
+        moved.append(torch.cat(change, dim=1).T.double().cpu())
         apart.append(rater_distance(batch, store.card.classes))
     raters = torch.cat(apart)
     both = ~raters.isnan()
