@@ -113,7 +113,8 @@ def sample(
         str, typer.Option("--sampler", help="how they are drawn, such as model, clean or random-threshold")
     ] = "model",
     window: Annotated[
-        tuple[float, float] | None, typer.Option("--window", help="gray values that become 0 and 1")
+        tuple[float, float] | None,
+        typer.Option("--window", metavar="LOW HIGH", help="gray values that become 0 and 1"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of the draws")] = 0,
     device: Device = None,

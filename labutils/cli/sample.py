@@ -56,6 +56,10 @@ def sample_image(request: Request, *, device: str | None) -> None:
     require_choice(f"sampler of {run.network.card['model']}", request.sampler, rules_for(run.network))
     if "about" in run.network.card:  # of one that comes with the package
         typer.echo(f"note: {run.network.card['about']['limits']}")
+    if request.n > 1 and request.sampler in ("model", "clean") and not run.network.stochastic:
+        others = ", ".join(rule for rule in rules_for(run.network) if rule not in ("model", "clean"))
+        told = f"; different ones come with --sampler and one of {others}" if others else ""
+        typer.echo(f"note: the network gives one answer to an image, so all {request.n} are alike{told}")
     pixels = read_image(request.image, request.window, asked="--window LOW HIGH")
     _require_fits(run, pixels, request.image)
     source = SAMPLERS[request.sampler](run.network.to(where).eval())

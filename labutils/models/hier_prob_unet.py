@@ -62,7 +62,7 @@ class HierProbUNetConfig:
     kappa: float = 0.05  # target of the loss, nats a hard pixel
     decay: float = 0.99  # of the moving average
     rate: float = 0.01  # of the multiplier's gradient; without effect under Adam and its family
-    start: float = 1.0  # the multiplier at first; less than 1 for a short training, so that the prior keeps up
+    start: float = 1.0  # the multiplier at first; in a short training less helps a prior that lags, more a silent scale
 
     def __post_init__(self) -> None:
         for name in ("channels", "width", "blocks", "convs"):
@@ -101,14 +101,14 @@ class HierProbUNetWhole(NamedTuple):
 class HierProbUNetTerms(NamedTuple):
     """The loss and its parts.
 
-    "geco": ``total = (penalty of lambda and reconstruction's moving average above the target + kl) / pixels``; "elbo":
-    ``total = (reconstruction + beta * kl) / pixels``.
+    "geco": ``total = (penalty + kl) / pixels``; "elbo": ``total = (reconstruction + beta * kl) / pixels``.
     """
 
     total: Tensor
     reconstruction: Tensor  # nats an image, over the pixels that count
     kl: Tensor  # nats an image, over all scales
     multiplier: Tensor  # lambda; 1 with "elbo"
+    penalty: Tensor  # lambda times the moving average of `reconstruction` above the target; 0 with "elbo"
 
 
 class HierProbUNet(ScalesModel):
@@ -186,11 +186,11 @@ class HierProbUNet(ScalesModel):
         pixels = mask[0].numel()
         if self.config.loss == "elbo":
             reconstruction = nats.sum(dim=(1, 2)).mean()
-            return HierProbUNetTerms(
-                (reconstruction + self.config.beta * kl) / pixels, reconstruction, kl, torch.ones_like(kl)
-            )
+            total = (reconstruction + self.config.beta * kl) / pixels
+            return HierProbUNetTerms(total, reconstruction, kl, torch.ones_like(kl), torch.zeros_like(kl))
         hard = hard_pixels(nats, self.config.hard, rng)
         reconstruction = nats[hard].sum() / len(nats)
         target = self.config.kappa * hard.sum() / len(nats)
         penalty = self.multiplier(self.multiplier.smoothed(reconstruction) - target)
-        return HierProbUNetTerms((penalty + kl) / pixels, reconstruction, kl, self.multiplier.value().detach())
+        multiplier = self.multiplier.value().detach()
+        return HierProbUNetTerms((penalty + kl) / pixels, reconstruction, kl, multiplier, penalty)

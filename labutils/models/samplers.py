@@ -117,8 +117,8 @@ class Symmetric:
         ways = [(turn, mirror) for turn in turns for mirror in (False, True)]
         which = torch.randint(len(ways), (len(image), n), generator=rng)
 
-        def answer(way: int) -> Tensor:
-            return _turned_back(self.model.sample(_turned(image, *ways[way]), 1, rng), *ways[way])
+        def answer(way: int, count: int) -> Tensor:
+            return _turned_back(self.model.sample(_turned(image, *ways[way]), count, rng), *ways[way])
 
         return _by_way(which, answer)
 
@@ -169,17 +169,24 @@ class Ensemble:
         orders = [
             torch.cat([torch.randperm(len(self.members), generator=rng) for _ in range(rounds)])[:n] for _ in image
         ]
-        return _by_way(torch.stack(orders), lambda member: self.members[member].sample(image, 1, rng))
+        return _by_way(torch.stack(orders), lambda member, count: self.members[member].sample(image, count, rng))
 
 
-def _by_way(which: Tensor, answer: Callable[[int], Tensor]) -> Tensor:
-    """Answers (B, S, K, H, W), each given in the way that `which` (B, S) names; `answer` gives (B, 1, K, H, W)."""
-    given = {int(way): answer(int(way)) for way in which.unique()}
-    some = next(iter(given.values()))
-    drawn = some.new_empty(*which.shape, *some.shape[2:])
-    for way, probs in given.items():
-        here = (which == way).to(drawn.device)
-        drawn[here] = probs.expand_as(drawn)[here]
+def _by_way(which: Tensor, answer: Callable[[int, int], Tensor]) -> Tensor:
+    """Answers (B, S, K, H, W), each given in the way that `which` (B, S) names.
+
+    `answer` gives some answers of a way, (B, count, K, H, W): as many as the image takes that takes most, each once.
+    """
+    drawn: Tensor | None = None
+    for way in which.unique().tolist():
+        here = which == way
+        probs = answer(way, int(here.sum(dim=1).max()))
+        if drawn is None:
+            drawn = probs.new_empty(*which.shape, *probs.shape[2:])
+        image, place = here.nonzero(as_tuple=True)
+        turn = (here.cumsum(dim=1) - 1)[here]  # which of a way's answers to this image
+        drawn[image, place] = probs[image, turn]
+    assert drawn is not None  # n is one or more
     return drawn
 
 

@@ -42,13 +42,14 @@ def run_folder(name_or_run: str | Path) -> Path:
         WeightsError: it is neither; the names there are, are named.
     """
     folder = Path(name_or_run)
-    if folder.is_dir():
+    if (folder / WEIGHTS).is_file():
         return folder
     names = shipped()
     if str(name_or_run) in names:
         return FOLDER / str(name_or_run)
     known = f", or one of {', '.join(names)}" if names else ""
-    raise WeightsError(f"{folder} is not a run folder; wanted one that labutils train wrote{known}")
+    what = f"holds no {WEIGHTS}" if folder.is_dir() else "is not a run folder"
+    raise WeightsError(f"{folder} {what}; wanted a run folder that labutils train wrote{known}")
 
 
 def load_trained(name_or_run: str | Path) -> Model:

@@ -234,7 +234,7 @@ def test_a_split_without_files_is_told(trained, crops, here, tmp_path):
 def test_runs_that_are_none_are_told(trained, crops, here, tmp_path):
     assert "gone is not a run folder" in refused(*words("gone", crops))
     (tmp_path / "empty").mkdir()
-    assert "weights.safetensors does not exist" in refused(*words(tmp_path / "empty", crops))
+    assert "empty holds no weights.safetensors; wanted a run folder" in refused(*words(tmp_path / "empty", crops))
     shutil.copytree(trained[0], tmp_path / "damaged")
     weights = tmp_path / "damaged" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-7])

@@ -85,6 +85,19 @@ def test_the_limits_of_a_network_that_comes_with_the_package_are_told(run, pictu
     assert len(answer.out.splitlines()) == 2
 
 
+def test_one_answer_n_times_is_told_with_the_samplers_that_draw_several(picture, tmp_path):
+    one = build("unet", make_config("unet", {"width": 4, "levels": 2}), rng_for(0, "w"))
+    (tmp_path / "one").mkdir()
+    save_weights(tmp_path / "one" / "weights.safetensors", one)
+    words = ("sample", tmp_path / "one", picture, "--n")
+    first, told = ask(*words, 3, "--out", tmp_path / "alike").out.splitlines()[0], "so all 3 are alike; different ones"
+    assert told in first
+    assert first.endswith("--sampler and one of random-threshold, independent-pixels, symmetries")
+    assert "alike" not in ask(*words, 1, "--out", tmp_path / "one-answer").out
+    cut = ask(*words, 3, "--sampler", "random-threshold", "--out", tmp_path / "cut")
+    assert (cut.code, len(cut.out.splitlines())) == (0, 1)
+
+
 def test_a_file_of_the_nodule_crops_is_answered_as_the_case_that_the_dataset_makes_of_it(tmp_path):
     z = np.random.default_rng(0).normal(0, 1, (1, 64, 64))
     file = tmp_path / "pid_0001_nod_0_slice_0.tif"
@@ -104,6 +117,10 @@ def test_a_file_of_the_nodule_crops_is_answered_as_the_case_that_the_dataset_mak
 def test_the_help_says_that_a_network_of_the_package_can_be_named(name):
     told = " ".join(ask(name, "--help").out.split())
     assert "or the name of a network that comes with the package (the book's page of model cards has them)" in told
+
+
+def test_the_help_says_how_a_window_is_given():
+    assert "--window LOW HIGH" in " ".join(ask("sample", "--help").out.split())
 
 
 def test_the_passport_names_weights_image_and_sampler(run, picture, tmp_path):

@@ -123,6 +123,7 @@ def test_the_constrained_loss_by_hand():
     model = still(make(hard=0.125, kappa=0.05)).train()
     terms = model.objective(BATCH, 0, rng_for(0, "o"))
     assert terms.reconstruction.item() == pytest.approx(8 * math.log(2))
+    assert terms.penalty.item() == pytest.approx(8 * math.log(2) - 8 * 0.05)
     assert terms.total.item() == pytest.approx((8 * math.log(2) - 8 * 0.05 + 9 * EACH) / 64, rel=1e-5)
     assert terms.multiplier.item() == pytest.approx(1.0)
     assert model.multiplier.average.item() == pytest.approx(8 * math.log(2))

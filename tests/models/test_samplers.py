@@ -130,6 +130,13 @@ def test_members_of_an_ensemble_answer_equally_often():
         Ensemble([])
 
 
+@pytest.mark.parametrize("rule", [Symmetric, lambda member: Ensemble([member, member])])
+def test_members_whose_answers_differ_are_asked_for_each_answer_anew(rule):
+    halves = FixedMap(torch.full((2, 6, 6), 0.5))
+    drawn = rule(IndependentPixels(halves)).sample(torch.zeros(2, 1, 6, 6), 40, rng_for(0, "draw"))[:, :, 1]
+    assert len({answer.numpy().tobytes() for answer in drawn.flatten(0, 1)}) == 80
+
+
 @pytest.mark.parametrize(("n", "told"), [(0, "n is 0; wanted one sample or more"), (-1, "n is -1; wanted one")])
 def test_fewer_samples_than_one_are_refused_by_every_rule(n, told):
     clean = build("global-cm", make_config("global-cm", {"width": 4, "levels": 2}), rng_for(0, "weights")).eval()

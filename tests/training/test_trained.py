@@ -49,7 +49,7 @@ def test_a_name_gives_the_network_with_its_card_and_passport(run, weights):
 
 
 def test_an_unknown_name_is_refused_with_those_there_are(weights):
-    with pytest.raises(WeightsError, match=r"large is not a run folder; wanted one that labutils .* or one of small"):
+    with pytest.raises(WeightsError, match=r"large is not a run folder; wanted a run folder that .* or one of small"):
         labutils.load("large")
 
 
