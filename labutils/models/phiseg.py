@@ -8,7 +8,8 @@ sees the mask. Loss, for the mask y of one rater of each image, drawn by lot, :m
 .. math:: \sum_l \sum_\text{pixels} -\log \operatorname{softmax}\Bigl(\sum_{m \ge l} s_m\Bigr)_y
           + \beta \sum_l 4^l\, \mathrm{KL}[q_l \,\|\, p_l]
 
-per image, divided by its pixels; :math:`4^l` makes up for the coarser scales' fewer places.
+per image, divided by its pixels; :math:`4^l` makes up for the coarser scales' fewer places. The weight of the KL may
+rise to :math:`\beta` step by step, so that the scales say something before saying it costs.
 
 Differences from the published code: maps are doubled by repeating, not bilinearly, and where scales join without a
 convolution of their own; log standard deviations are bounded, smoothly, in the place of a softplus; a belief is read by
@@ -33,7 +34,7 @@ from labutils.core.checks import ConfigError, require
 from labutils.core.types import Batch
 from labutils.losses import kl_normal
 from labutils.models.body import BodyConfig, Levels
-from labutils.models.latents import normal
+from labutils.models.latents import Anneal, kl_weight, normal
 from labutils.models.scales import Choose, Descent, ScalesModel, at_mean
 
 
@@ -46,6 +47,8 @@ class PHiSegConfig(BodyConfig):
     convs: int = 3
     latents: tuple[int, ...] = (2, 2, 2, 2, 2)  # channels of each latent map, the coarsest first
     beta: float = 1.0  # weight of the KL
+    anneal: Anneal = "none"  # how the KL's weight comes to `beta`
+    ramp: int = 200  # steps of one rise; cyclic: a cycle is twice as long, five cycles in all
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +56,7 @@ class PHiSegConfig(BodyConfig):
         wanted = f"1 to {self.levels} numbers of 1 or more for {self.levels} levels"
         require(fits, f"latents is {self.latents}; wanted {wanted}", ConfigError)
         require(self.beta >= 0, f"beta is {self.beta}; wanted 0 or more", ConfigError)
+        require(self.ramp >= 1, f"ramp is {self.ramp}; wanted 1 or more", ConfigError)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -68,7 +72,7 @@ class PHiSegWhole(NamedTuple):
 
 
 class PHiSegTerms(NamedTuple):
-    """The loss and its parts: ``total = (reconstruction + beta * kl) / pixels``."""
+    """The loss and its parts: ``total = (reconstruction + weight * kl) / pixels``; the weight comes to beta."""
 
     total: Tensor
     reconstruction: Tensor  # nats an image, the sum over scales of the cross-entropy of the answer so far
@@ -205,7 +209,8 @@ class PHiSeg(ScalesModel):
         each = [kl_normal(*q, *p).sum(dim=1).mean() for q, p in zip(recognized.beliefs, proposed.beliefs, strict=True)]
         kl = torch.stack([4.0**level * one for level, one in enumerate(reversed(each))]).sum()
         reconstruction = torch.stack(nats).sum()
-        return PHiSegTerms((reconstruction + self.config.beta * kl) / mask[0].numel(), reconstruction, kl, nats[-1])
+        total = (reconstruction + kl_weight(self.config, step) * kl) / mask[0].numel()
+        return PHiSegTerms(total, reconstruction, kl, nats[-1])
 
     def _answers(self, maps: Sequence[Tensor], at: Descent) -> list[Tensor]:
         return self.ladder([_as_map(value, map_) for value, map_ in zip(at.values, maps, strict=False)])

@@ -87,3 +87,13 @@ def test_more_scales_than_levels_are_refused():
         make(latents=(1, 1, 1, 1, 1))
     with pytest.raises(ConfigError, match="beta is -1"):
         make(beta=-1.0)
+    with pytest.raises(ConfigError, match="ramp is 0"):
+        make(ramp=0)
+
+
+def test_the_weight_of_the_divergence_is_that_of_the_step():
+    model = make(anneal="linear", ramp=10, beta=2.0)
+    for step, weight in ((0, 0.0), (5, 1.0), (50, 2.0)):
+        terms = model.objective(BATCH, step, rng_for(0, "o"))
+        wanted = (terms.reconstruction + weight * terms.kl).item() / 64
+        assert terms.total.item() == pytest.approx(wanted, rel=1e-5)
