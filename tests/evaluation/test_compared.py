@@ -260,17 +260,13 @@ def kept(planted, found):
     return min(found["shares"][style] / share for style, share in planted.items() if share >= 0.15)
 
 
-@pytest.mark.parametrize(
-    ("name", "most", "but"), [("planted-two-modes", 0.1, ()), ("planted-four-modes", 0.2, ("PHiSeg, reduced",))]
-)
-def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_every_seed(name, most, but):
-    """All but those named, which do in the median seed."""
+@pytest.mark.parametrize(("name", "most"), [("planted-two-modes", 0.1), ("planted-four-modes", 0.2)])
+def test_recorded_latents_draw_the_planted_answers_about_as_often_as_planted_in_every_seed(name, most):
     table, planted, drawn = modes_of(name)
     assert len(compared.nats_found(table)) == 3
     for row, nats in compared.nats_found(table).items():
         assert min(nats) > 0.5, row
-        far = [found["total_variation"] for found in drawn[row]]
-        assert (statistics.median if row in but else max)(far) < most, row
+        assert max(found["total_variation"] for found in drawn[row]) < most, row
     hierarchy = drawn["hierarchical probabilistic U-Net, reduced"]
     assert min(kept(planted, found) for found in hierarchy) > 0.5
 
