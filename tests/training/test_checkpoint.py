@@ -132,7 +132,7 @@ def test_there_are_twelve_damages():
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(WeightsError, match="is not a run folder"):
         labutils.load(tmp_path / "nowhere")
-    with pytest.raises(WeightsError, match="holds no weights.safetensors; wanted a run folder"):
+    with pytest.raises(WeightsError, match=r"holds no weights\.safetensors; wanted a run folder"):
         labutils.load(tmp_path)
 
 
