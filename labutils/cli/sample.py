@@ -20,6 +20,7 @@ from labutils.data.own_pixels import Pixels, read_image
 from labutils.data.pictures import write_gray
 from labutils.data.volumes import write_volume
 from labutils.evaluation.passport import make_passport
+from labutils.models.base import Model
 from labutils.models.samplers import SAMPLERS, Sampler, rules_for
 from labutils.training.tensors import content_hash
 
@@ -56,10 +57,8 @@ def sample_image(request: Request, *, device: str | None) -> None:
     require_choice(f"sampler of {run.network.card['model']}", request.sampler, rules_for(run.network))
     if "about" in run.network.card:  # of one that comes with the package
         typer.echo(f"note: {run.network.card['about']['limits']}")
-    if request.n > 1 and request.sampler in ("model", "clean") and not run.network.stochastic:
-        others = ", ".join(rule for rule in rules_for(run.network) if rule not in ("model", "clean"))
-        told = f"; different ones come with --sampler and one of {others}" if others else ""
-        typer.echo(f"note: the network gives one answer to an image, so all {request.n} are alike{told}")
+    if told := _alike(request, run.network):
+        typer.echo(f"note: {told}")
     pixels = read_image(request.image, request.window, asked="--window LOW HIGH")
     _require_fits(run, pixels, request.image)
     source = SAMPLERS[request.sampler](run.network.to(where).eval())
@@ -68,6 +67,16 @@ def sample_image(request: Request, *, device: str | None) -> None:
         _write(folder, answers, pixels.grid, run.network.config.classes)
         write_json(folder / "sample.json", _told(request, run, where))
     typer.echo(f"{quantity(request.n, 'answer')} to {request.image}, their mean and their spread are in {request.out}")
+
+
+def _alike(request: Request, network: Model) -> str:
+    """That all answers asked for will be alike, and how to have different ones; "" where they differ."""
+    if request.n == 1 or not (request.sampler == "clean" or (request.sampler == "model" and not network.stochastic)):
+        return ""
+    several = [rule for rule in rules_for(network) if rule != "clean" and (rule != "model" or network.stochastic)]
+    told = f"; different ones come with --sampler and one of {', '.join(several)}" if several else ""
+    who = "the clean head" if request.sampler == "clean" else "the network"
+    return f"{who} gives one answer to an image, so all {request.n} are alike{told}"
 
 
 @torch.no_grad()

@@ -98,6 +98,20 @@ def test_one_answer_n_times_is_told_with_the_samplers_that_draw_several(picture,
     assert (cut.code, len(cut.out.splitlines())) == (0, 1)
 
 
+def test_one_answer_of_a_clean_head_n_times_is_told_though_the_network_draws_several(picture, tmp_path):
+    settings = {"width": 4, "levels": 2, "latent": 2}
+    (tmp_path / "two").mkdir()
+    save_weights(
+        tmp_path / "two" / "weights.safetensors",
+        build("stochastic-cm", make_config("stochastic-cm", settings), rng_for(0, "w")),
+    )
+    words = ("sample", tmp_path / "two", picture, "--n", 3)
+    told = ask(*words, "--sampler", "clean", "--out", tmp_path / "clean").out.splitlines()
+    assert told[0].startswith("note: the clean head gives one answer to an image, so all 3 are alike; ")
+    assert told[0].endswith("--sampler and one of model")
+    assert len(ask(*words, "--out", tmp_path / "drawn").out.splitlines()) == 1
+
+
 def test_a_file_of_the_nodule_crops_is_answered_as_the_case_that_the_dataset_makes_of_it(tmp_path):
     z = np.random.default_rng(0).normal(0, 1, (1, 64, 64))
     file = tmp_path / "pid_0001_nod_0_slice_0.tif"
