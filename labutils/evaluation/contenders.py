@@ -102,7 +102,11 @@ FAULTS = (
 )
 DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils.models` has the published sizes
     Contender(name="U-Net, vote fraction", model="unet", settings={"target": "soft", "width": 16}),
-    Contender(name="probabilistic U-Net, reduced", model="prob-unet", settings={"width": 16, "levels": 3, "convs": 2}),
+    Contender(
+        name="probabilistic U-Net, reduced",
+        model="prob-unet",
+        settings={"width": 16, "levels": 3, "convs": 2, "beta": 10.0},
+    ),
     Contender(
         name="hierarchical probabilistic U-Net, reduced",
         model="hier-prob-unet",
