@@ -116,8 +116,8 @@ DRAWING = (  # reduced, so that each trains on a processor in minutes; `labutils
     Contender(
         name="PHiSeg, reduced",
         model="phiseg",
-        settings={"width": 8, "levels": 5, "convs": 2, "latents": (2, 2, 2), "anneal": "linear", "ramp": 3000},
-        fit={"lr": 6e-3, "epochs": 60},
+        settings={"width": 12, "levels": 5, "convs": 2, "latents": (2, 2, 2), "anneal": "linear", "ramp": 2200},
+        fit={"lr": 6e-3, "epochs": 44},
     ),
     Contender(name="stochastic segmentation network", model="ssn", settings={"width": 16}, fit={"lr": 3e-3}),
 )

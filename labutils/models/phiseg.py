@@ -11,9 +11,9 @@ sees the mask. Loss, for the mask y of one rater of each image, drawn by lot, :m
 per image, divided by its pixels; :math:`4^l` makes up for the coarser scales' fewer places. The weight of the KL may
 rise to :math:`\beta` step by step, so that the scales say something before saying it costs.
 
-Differences from the published code: maps are doubled by repeating, not bilinearly, and where scales join without a
-convolution of their own; log standard deviations are bounded, smoothly, in the place of a softplus; a belief is read by
-one 1x1 layer everywhere, also at the coarsest scale; masks and images come as they are, not less one half.
+Differences from the published code: maps doubled where scales join have no convolution of their own; log standard
+deviations are bounded, smoothly, in the place of a softplus; a belief is read by one 1x1 layer everywhere, also at the
+coarsest scale; masks and images come as they are, not less one half.
 
 Shapes: image (B, C, H, W) float32 in [0, 1] to logits (B, K, H, W); z (B, Z), all numbers of the coarsest map first.
 """
@@ -217,7 +217,7 @@ class PHiSeg(ScalesModel):
 
 
 def _doubled(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _as_map(value: Tensor, like: Tensor) -> Tensor:
