@@ -1,4 +1,7 @@
-"""The layers every network here is made of. Upsampling is nearest-neighbor: its gradient is deterministic on a GPU."""
+"""The layers every network here is made of.
+
+Networks upsample by nearest neighbor, whose gradient is deterministic on a GPU, but where they follow their paper.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from labutils.core.checks import ConfigError
 from labutils.core.runtime import rng_for
 from labutils.core.types import Batch
-from labutils.models.phiseg import PHiSeg, PHiSegConfig
+from labutils.models.phiseg import Growth, PHiSeg, PHiSegConfig
 from labutils.models.registry import build, make_config
 from tests.models.steps import distance, doubt, left_of, of_one_rater
 
@@ -47,6 +47,12 @@ def test_every_scale_adds_logits_to_those_of_the_coarser_ones():
     assert coarse.shape == fine.shape == (2, 2, 8, 8)
     assert (coarse == 3).all()
     assert (fine == 2).all()
+
+
+def test_maps_are_doubled_between_blocks_and_bilinearly_by_hand():
+    row = torch.tensor([0.0, 4.0]).expand(1, 1, 2, 2)
+    doubled = Growth(torch.nn.Identity(), torch.nn.Identity())(row)
+    assert torch.equal(doubled, torch.tensor([0.0, 1.0, 3.0, 4.0]).expand(1, 1, 4, 4))  # a quarter off each center
 
 
 def test_the_loss_by_hand():
