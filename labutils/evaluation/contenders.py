@@ -173,7 +173,12 @@ def _entrants(
 ENTRANTS = {  # reduced: a training on a processor takes minutes
     "reduced": _entrants(
         {"width": 16, "levels": 4},
-        {"hier-prob-unet": {"epochs": 80}, "phiseg": {"epochs": 120, "lr": 1e-2, "warmup": 0.05}, "ssn": {"lr": 3e-3}},
+        {
+            "prob-unet": {"lr": 5e-3, "warmup": 0.05},
+            "hier-prob-unet": {"epochs": 80},
+            "phiseg": {"epochs": 120, "lr": 1e-2, "warmup": 0.05},
+            "ssn": {"lr": 3e-3},
+        },
         prob_unet={"width": 16, "levels": 4, "convs": 2, "norm": "batch"},
         hier_prob_unet={"width": 8, "latents": (1, 1, 1, 1), "blocks": 1, "convs": 2, "start": 0.1},
         phiseg={"width": 8, "levels": 6, "convs": 2, "latents": (2, 2, 2, 2), "anneal": "linear", "ramp": 2000},
