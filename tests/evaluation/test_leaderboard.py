@@ -182,6 +182,25 @@ def test_the_recorded_unet_beats_what_has_learned_nothing(baseline):
     assert leaderboard.difference(recorded, "U-Net, soft", baseline, "dice").low > 0
 
 
+@pytest.mark.parametrize("name", ["probabilistic U-Net", "hierarchical probabilistic U-Net", "PHiSeg"])
+def test_recorded_latents_are_closer_to_the_raters_than_one_answer_over_patients_and_over_nodules(name):
+    recorded = leaderboard.recorded("lidc-crops/drawing")
+    assert leaderboard.interval_of(recorded, name, "ged2_v").mean <= 0.3
+    for owners in (None, [case.rpartition("_slice_")[0] for case in recorded["cases"]]):
+        assert leaderboard.difference(recorded, name, "U-Net", "ged2_v", groups=owners).high < 0
+
+
+@pytest.mark.parametrize("metric", ["ged2_v", "ged2_u", "hungarian_iou", "dice_max", "diversity"])
+def test_recorded_answers_of_a_hundred_are_of_the_same_networks_and_cases_as_those_of_sixteen(metric):
+    few, many = (leaderboard.recorded(f"lidc-crops/{name}") for name in ("drawing", "drawing-100"))
+    assert (few["samples"], many["samples"]) == (16, 100)
+    assert few["cases"] == many["cases"]
+    for one, other in zip(few["rows"], many["rows"], strict=True):
+        hashes = {row["passport"]["weights_sha256"] for row in (one, other)}
+        assert (one["name"], len(hashes)) == (other["name"], 1)
+        assert metric in other["summary"]
+
+
 def test_cases_are_told_apart_by_how_many_of_their_raters_drew(table):
     drew = (STORE.masks > 0).any(axis=(2, 3)).sum(axis=1)
     assert table["drew"] == drew.tolist()
