@@ -150,23 +150,21 @@ def _entrants(
     """
     soft = {"target": "soft", **body}
 
-    def drawing(name: str, model: str, settings: Mapping[str, Any]) -> Entrant:
-        return Entrant(contender=Contender(name=name, model=model, settings=settings, fit=fits.get(model, {})))
+    def entrant(name: str, model: str, settings: Mapping[str, Any], **answers: Any) -> Entrant:
+        contender = Contender(name=name, model=model, settings=settings, fit=fits.get(model, {}))
+        return Entrant(contender=contender, **answers)
 
     one_map = ("model", "random-threshold", "independent-pixels", "symmetries")
     return (
-        Entrant(contender=Contender(name="U-Net", model="unet", settings=soft), rules=one_map, members=4),
-        Entrant(
-            contender=Contender(name="U-Net with dropout", model="unet", settings={**soft, "dropout": 0.3}),
-            rules=("model", "dropout"),
-        ),
-        drawing("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
-        drawing("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
-        drawing("PHiSeg", "phiseg", settings.get("phiseg", {})),
+        entrant("U-Net", "unet", soft, rules=one_map, members=4),
+        entrant("U-Net with dropout", "unet", {**soft, "dropout": 0.3}, rules=("model", "dropout")),
+        entrant("probabilistic U-Net", "prob-unet", settings.get("prob_unet", {})),
+        entrant("hierarchical probabilistic U-Net", "hier-prob-unet", settings.get("hier_prob_unet", {})),
+        entrant("PHiSeg", "phiseg", settings.get("phiseg", {})),
         # where its logits begin decides how far its answers differ: three units, all shown
-        drawing("stochastic segmentation network", "ssn", {**body, "start": 1.0}),
-        drawing("stochastic segmentation network, unit 1 in 3", "ssn", {**body, "start": 1 / 3}),
-        drawing("stochastic segmentation network, unit 1 in 8", "ssn", {**body, "start": 1 / 8}),
+        entrant("stochastic segmentation network", "ssn", {**body, "start": 1.0}),
+        entrant("stochastic segmentation network, unit 1 in 3", "ssn", {**body, "start": 1 / 3}),
+        entrant("stochastic segmentation network, unit 1 in 8", "ssn", {**body, "start": 1 / 8}),
     )
 
 
@@ -174,6 +172,7 @@ ENTRANTS = {  # reduced: a training on a processor takes minutes
     "reduced": _entrants(
         {"width": 16, "levels": 4},
         {
+            "unet": {"lr": 2.5e-3, "warmup": 0.05},
             "prob-unet": {"lr": 5e-3, "warmup": 0.05},
             "hier-prob-unet": {"epochs": 80},
             "phiseg": {"epochs": 120, "lr": 1e-2, "warmup": 0.05},
