@@ -20,7 +20,7 @@ from labutils.cli.stores import counted
 from labutils.core.checks import ConfigError, DataError, LabutilsError, require, require_choice
 from labutils.core.files import only_one, read_json, write_json
 from labutils.core.runtime import pick_device
-from labutils.core.words import quantity
+from labutils.core.words import hyphened, quantity
 from labutils.data import catalog
 from labutils.data.crop import middle
 from labutils.data.folds import Division, by_patient, by_split
@@ -181,8 +181,7 @@ def _score(
     """The scores of each row, from the file that holds them already or anew."""
     folder, scored = request.out / SCORES, []
     for row in rows:
-        sign = "".join(sign if sign.isalnum() else "-" for sign in row.name.lower())
-        path = folder / f"{sign}-{scoring.samples}.json"
+        path = folder / f"{hyphened(row.name)}-{scoring.samples}.json"
         told = _scores_in(path, row)
         if told is None:
             typer.echo(f"score {row.name}, {quantity(scoring.samples, 'sample')} a case")

@@ -12,6 +12,11 @@ def quantity(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def hyphened(name: str) -> str:
+    """The name as part of a file's: its words in lower case with a hyphen between them, other signs left out."""
+    return "-".join("".join(sign if sign.isalnum() else " " for sign in name.lower()).split())
+
+
 def controls(name: str) -> bool:
     """Whether a name holds control characters, invisible format characters or bytes that are no text."""
     return any(unicodedata.category(sign) in _CONTROL for sign in name)

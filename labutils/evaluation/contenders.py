@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from labutils.core.words import hyphened
 from labutils.data.fused import POOLED
 from labutils.data.store import Store
 from labutils.models.registry import MODELS
@@ -28,8 +29,8 @@ class Contender:
 
     @property
     def folder(self) -> str:
-        """The name as part of a folder's: lower case, with hyphens."""
-        return "-".join("".join(sign if sign.isalnum() else " " for sign in self.name.lower()).split())
+        """The name as part of a folder's."""
+        return hyphened(self.name)
 
     @property
     def per_rater(self) -> bool:

@@ -53,7 +53,10 @@ def test_every_case_of_both_splits_is_scored_once_by_every_row(ranked):
 def test_settings_of_a_network_s_own_are_told_before_it_trains(ranked):
     _, _, answer = ranked
     notes = [line for line in answer.out.splitlines() if line.startswith("note: ")]
-    assert notes == ["note: stochastic segmentation network trains with settings of its own: fit.lr=0.003"]
+    assert notes == [
+        "note: U-Net with dropout trains with settings of its own: fit.lr=0.0025, fit.warmup=0.05",
+        "note: stochastic segmentation network trains with settings of its own: fit.lr=0.003",
+    ]
     assert answer.out.index(notes[0]) < answer.out.index("(1 of 4 trainings)")
 
 

@@ -6,12 +6,20 @@ import os
 
 import pytest
 
-from labutils.core.words import controls, printable, quantity
+from labutils.core.words import controls, hyphened, printable, quantity
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases")])
 def test_a_count_agrees_with_its_noun(count, text):
     assert quantity(count, "case") == text
+
+
+NAMES = {"U-Net, ensemble of 4": "u-net-ensemble-of-4", " A  b!": "a-b", "Größe": "größe"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_that_of_a_file_has_one_hyphen_between_its_words(name):
+    assert hyphened(name) == NAMES[name]
 
 
 UNSAFE = {
