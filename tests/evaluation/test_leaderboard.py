@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from labutils.core.checks import DataError, InputError
+from labutils.core.config import from_dict, to_dict
 from labutils.data import catalog
 from labutils.evaluation import draws, leaderboard
 from labutils.evaluation.bootstrap import Interval
@@ -16,6 +17,7 @@ from labutils.evaluation.evaluate import evaluate, leave_one_rater_out
 from labutils.evaluation.passport import describe_store, make_passport
 from labutils.evaluation.scores import METRICS as KNOWN
 from labutils.metrics.disagreement import rater_diversity
+from labutils.training.settings import FitConfig
 from tests.discs import disc_store
 
 STORE = disc_store(8, split="validate")
@@ -199,6 +201,17 @@ def test_recorded_answers_of_a_hundred_are_of_the_same_networks_and_cases_as_tho
         hashes = {row["passport"]["weights_sha256"] for row in (one, other)}
         assert (one["name"], len(hashes)) == (other["name"], 1)
         assert metric in other["summary"]
+
+
+@pytest.mark.parametrize("name", ["U-Net", "U-Net, random threshold"])
+def test_the_recorded_rival_at_the_default_rate_differs_from_the_table_s_in_its_rate_alone(name):
+    tables = [leaderboard.recorded(f"lidc-crops/{table}") for table in ("drawing", "default-rate")]
+    assert tables[0]["cases"] == tables[1]["cases"]
+    own, default = (next(row for row in table["rows"] if row["name"] == name)["passport"] for table in tables)
+    assert own["config"]["settings"] == default["config"]["settings"]
+    fits = [to_dict(from_dict(FitConfig, passport["config"]["fit"], "fit")) for passport in (own, default)]
+    assert {key for key in fits[0] if fits[0][key] != fits[1][key]} == {"lr", "warmup"}
+    assert (fits[1]["lr"], fits[1]["warmup"]) == (FitConfig().lr, FitConfig().warmup)
 
 
 def test_cases_are_told_apart_by_how_many_of_their_raters_drew(table):
