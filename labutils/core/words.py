@@ -13,7 +13,7 @@ def quantity(count: int, noun: str) -> str:
 
 
 def hyphened(name: str) -> str:
-    """The name as part of a file's: its words in lower case with a hyphen between them, other signs left out."""
+    """The name as part of a file's: its words in lower case; whatever stands between two of them becomes one hyphen."""
     return "-".join("".join(sign if sign.isalnum() else " " for sign in name.lower()).split())
 
 

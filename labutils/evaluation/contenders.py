@@ -151,9 +151,11 @@ def _entrants(
     """
     soft = {"target": "soft", **body}
 
-    def entrant(name: str, model: str, settings: Mapping[str, Any], **answers: Any) -> Entrant:
-        contender = Contender(name=name, model=model, settings=settings, fit=fits.get(model, {}))
-        return Entrant(contender=contender, **answers)
+    def entrant(
+        name: str, model: str, own: Mapping[str, Any], rules: tuple[str, ...] = ("model",), members: int = 1
+    ) -> Entrant:
+        contender = Contender(name=name, model=model, settings=own, fit=fits.get(model, {}))
+        return Entrant(contender=contender, rules=rules, members=members)
 
     one_map = ("model", "random-threshold", "independent-pixels", "symmetries")
     return (

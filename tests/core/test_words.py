@@ -14,7 +14,7 @@ def test_a_count_agrees_with_its_noun(count, text):
     assert quantity(count, "case") == text
 
 
-NAMES = {"U-Net, ensemble of 4": "u-net-ensemble-of-4", " A  b!": "a-b", "Größe": "größe"}
+NAMES = {"U-Net, ensemble of 4": "u-net-ensemble-of-4", " A  b!": "a-b", "a,b": "a-b", "Größe": "größe"}
 
 
 @pytest.mark.parametrize("name", NAMES)

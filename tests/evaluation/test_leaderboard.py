@@ -204,11 +204,13 @@ def test_recorded_answers_of_a_hundred_are_of_the_same_networks_and_cases_as_tho
 
 
 @pytest.mark.parametrize("name", ["U-Net", "U-Net, random threshold"])
-def test_the_recorded_rival_at_the_default_rate_differs_from_the_table_s_in_its_rate_alone(name):
+def test_the_recorded_rival_at_the_default_rate_differs_from_the_table_s_in_its_rate_and_warm_up_alone(name):
     tables = [leaderboard.recorded(f"lidc-crops/{table}") for table in ("drawing", "default-rate")]
-    assert tables[0]["cases"] == tables[1]["cases"]
+    for field in ("cases", "data", "definitions", "samples", "seed"):
+        assert tables[0][field] == tables[1][field]
     own, default = (next(row for row in table["rows"] if row["name"] == name)["passport"] for table in tables)
     assert own["config"]["settings"] == default["config"]["settings"]
+    assert own["data"] == default["data"]
     fits = [to_dict(from_dict(FitConfig, passport["config"]["fit"], "fit")) for passport in (own, default)]
     assert {key for key in fits[0] if fits[0][key] != fits[1][key]} == {"lr", "warmup"}
     assert (fits[1]["lr"], fits[1]["warmup"]) == (FitConfig().lr, FitConfig().warmup)

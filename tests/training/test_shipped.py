@@ -4,10 +4,12 @@ import pytest
 import torch
 
 import labutils
+from labutils.core.config import from_dict
 from labutils.core.runtime import rng_for
 from labutils.evaluation import leaderboard
 from labutils.evaluation.passport import check_passport
 from labutils.training.checkpoint import WEIGHTS
+from labutils.training.settings import FitConfig
 from labutils.training.trained import FOLDER, MOST_BYTES, shipped
 
 each = pytest.mark.parametrize("name", shipped())
@@ -49,3 +51,19 @@ def test_the_recorded_scores_are_those_of_these_weights():
     rows = leaderboard.recorded("lidc-crops/shipped")["rows"]
     scored = {row["passport"]["weights_sha256"] for row in rows if row["kind"] == "model"}
     assert scored == {labutils.load(name).card["passport"]["weights_sha256"] for name in shipped()}
+
+
+ROWS = {
+    "lidc-crops-unet": "U-Net",
+    "lidc-crops-prob-unet": "probabilistic U-Net",
+    "lidc-crops-hier-prob-unet": "hierarchical probabilistic U-Net",
+    "lidc-crops-ssn": "stochastic segmentation network, unit 1 in 8",
+}
+
+
+@each
+def test_it_was_trained_as_the_row_of_the_recorded_table_was(name):
+    rows = {row["name"]: row["passport"] for row in leaderboard.recorded("lidc-crops/drawing")["rows"]}
+    own, others = labutils.load(name).card["passport"]["config"], rows[ROWS[name]]["config"]
+    assert from_dict(FitConfig, own["fit"], "fit") == from_dict(FitConfig, others["fit"], "fit")
+    assert (own["model"], own["settings"]) == (others["model"], others["settings"])
